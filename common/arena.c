@@ -1,0 +1,97 @@
+/*
+ * arena.c - a list of blocks; the newest is filled from its start to its end.
+ */
+#include "common/arena.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { BLOCK = 8 * 1024 };
+
+struct arena_block {
+    struct arena_block *next;
+    size_t size;
+    size_t used;
+    _Alignas(max_align_t) char bytes[];
+};
+
+void arena_init(struct arena *a, size_t ceiling)
+{
+    *a = (struct arena){.ceiling = ceiling};
+}
+
+void arena_finish(struct arena *a)
+{
+    while (a->blocks) {
+        struct arena_block *next = a->blocks->next;
+
+        free(a->blocks);
+        a->blocks = next;
+    }
+    a->used = 0;
+    a->is_full = false;
+}
+
+static struct arena_block *add_block(struct arena *a, size_t size)
+{
+    struct arena_block *block = calloc(1, sizeof(*block) + size);
+
+    if (!block)
+        abort();
+    block->size = size;
+    block->next = a->blocks;
+    a->blocks = block;
+    return block;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+    const size_t align = _Alignof(max_align_t);
+    struct arena_block *block = a->blocks;
+    size_t room;
+
+    if (a->is_full || size > a->ceiling - a->used) {
+        a->is_full = true;
+        return NULL;
+    }
+    a->used += size;
+    room = (size + align - 1) / align * align;
+    if (!block || block->size - block->used < room)
+        block = add_block(a, room > BLOCK ? room : BLOCK);
+    block->used += room;
+    return block->bytes + block->used - room;
+}
+
+char *arena_cstr(struct arena *a, struct str s)
+{
+    char *copy = arena_alloc(a, s.len + 1);
+
+    if (copy && s.len)
+        memcpy(copy, s.ptr, s.len);
+    return copy;
+}
+
+struct str arena_copy(struct arena *a, struct str s)
+{
+    char *copy = arena_cstr(a, s);
+
+    return (struct str){copy, copy ? s.len : 0};
+}
+
+char *arena_printf(struct arena *a, const char *format, ...)
+{
+    va_list args, again;
+    char *text;
+    int len;
+
+    va_start(args, format);
+    va_copy(again, args);
+    len = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    text = len < 0 ? NULL : arena_alloc(a, (size_t)len + 1);
+    if (text)
+        vsnprintf(text, (size_t)len + 1, format, args);
+    va_end(args);
+    return text;
+}

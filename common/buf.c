@@ -1,0 +1,118 @@
+/*
+ * buf.c - growing bytes with a ceiling. The memory doubles, up to the ceiling and a terminating NUL.
+ */
+#include "common/buf.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { SMALLEST = 256 };
+
+void buf_init(struct buf *b, size_t max)
+{
+    *b = (struct buf){.max = max};
+}
+
+void buf_finish(struct buf *b)
+{
+    free(b->data);
+    *b = (struct buf){.max = b->max};
+}
+
+void buf_clear(struct buf *b)
+{
+    b->len = 0;
+    b->is_full = false;
+    if (b->data)
+        b->data[0] = '\0';
+}
+
+bool buf_reserve(struct buf *b, size_t len)
+{
+    size_t cap = b->cap ? b->cap : SMALLEST;
+    char *data;
+
+    if (b->is_full || len > b->max - b->len) {
+        b->is_full = true;
+        return false;
+    }
+    if (b->len + len + 1 <= b->cap)
+        return true;
+    while (cap < b->len + len + 1)
+        cap *= 2;
+    if (cap > b->max + 1)
+        cap = b->max + 1;
+    data = realloc(b->data, cap);
+    if (!data)
+        abort();
+    b->data = data;
+    b->cap = cap;
+    b->data[b->len] = '\0';
+    return true;
+}
+
+bool buf_append(struct buf *b, const void *bytes, size_t len)
+{
+    if (!buf_reserve(b, len))
+        return false;
+    if (len)
+        memcpy(b->data + b->len, bytes, len);
+    b->len += len;
+    b->data[b->len] = '\0';
+    return true;
+}
+
+bool buf_append_str(struct buf *b, struct str s)
+{
+    return buf_append(b, s.ptr, s.len);
+}
+
+bool buf_append_char(struct buf *b, char c)
+{
+    return buf_append(b, &c, 1);
+}
+
+bool buf_vprintf(struct buf *b, const char *format, va_list args)
+{
+    va_list again;
+    int len;
+
+    va_copy(again, args);
+    len = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    if (len < 0 || !buf_reserve(b, (size_t)len))
+        return false;
+    vsnprintf(b->data + b->len, (size_t)len + 1, format, args);
+    b->len += (size_t)len;
+    return true;
+}
+
+bool buf_printf(struct buf *b, const char *format, ...)
+{
+    va_list args;
+    bool ok;
+
+    va_start(args, format);
+    ok = buf_vprintf(b, format, args);
+    va_end(args);
+    return ok;
+}
+
+void buf_consume(struct buf *b, size_t len)
+{
+    if (len == 0)
+        return;
+    memmove(b->data, b->data + len, b->len - len);
+    b->len -= len;
+    b->data[b->len] = '\0';
+}
+
+struct str buf_str(const struct buf *b)
+{
+    return (struct str){buf_cstr(b), b->len};
+}
+
+const char *buf_cstr(const struct buf *b)
+{
+    return b->data ? b->data : "";
+}

@@ -1,0 +1,71 @@
+/*
+ * conf.h - every setting of every program, in one table.
+ *
+ * A row gives the field of `struct conf`, the default, the check, the environment name and the manual
+ * (`--print-config`). The order of precedence: default < ini file < environment < option. An unknown
+ * key, a bad unit or a value out of range stops the start and names the place and the allowed range.
+ *
+ *     ini          [section] key = value
+ *     environment  TRACEPOOL_SECTION_KEY=value
+ *     option       --section.key=value
+ *
+ * INT values may carry a unit of their kind: s: s m h d; ms: ms s m; bytes: k M G (powers of 1024).
+ * SECRET values are given by ini, environment or, as key_file / TRACEPOOL_SECTION_KEY_FILE /
+ * --section.key_file=, by a file whose trailing newline is dropped; never by a plain option, which
+ * every user of the machine could read.
+ *
+ * Rules that live in the database (cooldown, retries, retention) are columns of its table
+ * trace_policy and are not repeated here.
+ */
+#ifndef TRACEPOOL_COMMON_CONF_H
+#define TRACEPOOL_COMMON_CONF_H
+
+#include "common/conf_table.h"
+#include "common/err.h"
+#include "common/log.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+/* One field per row: conf.section_key. Text is owned by the struct, never NULL, until conf_finish. */
+struct conf {
+#define CONF_INT(section, key, unit, def, min, max, text) int64_t section##_##key;
+#define CONF_BOOL(section, key, def, text) bool section##_##key;
+#define CONF_CHOICE(section, key, choices, def, text) char *section##_##key;
+#define CONF_TEXT(section, key, def, text) char *section##_##key;
+#define CONF_SECRET(section, key, also, text) char *section##_##key;
+    CONF_MAP(CONF_INT, CONF_BOOL, CONF_CHOICE, CONF_TEXT, CONF_SECRET)
+#undef CONF_INT
+#undef CONF_BOOL
+#undef CONF_CHOICE
+#undef CONF_TEXT
+#undef CONF_SECRET
+};
+
+/* What the general options asked for. */
+struct conf_cli {
+    bool print_config;
+    bool version;
+    bool help;
+};
+
+/*
+ * Fills *out from all sources and takes the options it knows (--config FILE, --section.key=VALUE,
+ * --print-config, --version, --help) out of argv; what is left, argv[0] first, is *argc long.
+ * ERR_BAD_SETTING names the source, the key, the value and what would be allowed.
+ */
+NODISCARD bool conf_load(int *argc, char **argv, struct conf *out, struct conf_cli *cli, struct err *err);
+void conf_finish(struct conf *conf);
+
+/* The commented reference, as an ini file with the values in force; secrets are masked. */
+void conf_print(const struct conf *conf, FILE *to);
+
+/* The settings as `--section.key  default  what it is for` lines, for --help. */
+void conf_print_options(FILE *to);
+
+/* Log level and format of [log], with proc as the process's name in every line. */
+void conf_init_log(const struct conf *conf, const char *proc);
+
+DEFINE_SCOPED(conf, struct conf, conf_finish)
+
+#endif
