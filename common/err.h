@@ -66,7 +66,7 @@ enum err_code {
 #define ERR_ENUM(code, name, blame, retry) ERR_##code,
     ERR_MAP(ERR_ENUM)
 #undef ERR_ENUM
-    ERR_COUNT
+        ERR_COUNT
 };
 
 struct err {
@@ -75,7 +75,8 @@ struct err {
 };
 
 /* Sets code and detail; detail is printf-like. Returns false, so that `return err_set(...)` reads well. */
-bool err_set(struct err *err, enum err_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+bool err_set(struct err *err, enum err_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 const char *err_name(enum err_code code);
 enum err_blame err_blame(enum err_code code);

@@ -25,7 +25,7 @@ enum { HTTPD_MAX_HEADERS = 64 };
 enum httpd_method { HTTPD_GET, HTTPD_HEAD, HTTPD_POST, HTTPD_OTHER };
 
 struct httpd_header {
-    struct str name; /* as sent */
+    struct str name;  /* as sent */
     struct str value; /* without surrounding blanks */
 };
 
@@ -47,8 +47,8 @@ enum httpd_parse { HTTPD_PARSE_MORE, HTTPD_PARSE_DONE, HTTPD_PARSE_BAD };
  * Reads one head from the start of bytes. Views point into bytes. HTTPD_PARSE_BAD sets *status to the
  * answer (400, 405, 413, 414, 431, 501, 505) and *why to a static sentence. Works on any bytes.
  */
-enum httpd_parse httpd_parse_head(struct str bytes, size_t max_head, int64_t max_body, struct httpd_head *head,
-                                  int *status, const char **why);
+enum httpd_parse httpd_parse_head(struct str bytes, size_t max_head, int64_t max_body,
+                                  struct httpd_head *head, int *status, const char **why);
 /* The value of the first header of that name, or an empty view with ptr NULL. Case does not matter. */
 struct str httpd_header(const struct httpd_head *head, struct str name);
 

@@ -88,7 +88,8 @@ struct str json_get_str(const json_t *object, const char *key, struct str otherw
 {
     const json_t *value = json_object_get(object, key);
 
-    return json_is_string(value) ? (struct str){json_string_value(value), json_string_length(value)} : otherwise;
+    return json_is_string(value) ? (struct str){json_string_value(value), json_string_length(value)}
+                                 : otherwise;
 }
 
 int64_t json_get_int(const json_t *object, const char *key, int64_t otherwise)
@@ -108,10 +109,12 @@ bool json_get_bool(const json_t *object, const char *key, bool otherwise)
 json_t *json_parse(struct str text, struct err *err)
 {
     json_error_t where;
-    json_t *value = json_loadb(text.ptr ? text.ptr : "", text.len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &where);
+    json_t *value =
+        json_loadb(text.ptr ? text.ptr : "", text.len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &where);
 
     if (!value)
-        err_set(err, ERR_BAD_INPUT, "no valid JSON: %s at line %d, column %d", where.text, where.line, where.column);
+        err_set(err, ERR_BAD_INPUT, "no valid JSON: %s at line %d, column %d", where.text, where.line,
+                where.column);
     return value;
 }
 

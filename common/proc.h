@@ -35,9 +35,9 @@ NODISCARD int proc_run_parent(const struct proc_options *options);
 
 struct proc_child {
     bool is_child;
-    int slot;             /* 0 .. children-1; a replacement has its predecessor's */
+    int slot;                /* 0 .. children-1; a replacement has its predecessor's */
     const char *incarnation; /* HOST.PID.MS since 1970: never used twice */
-    int control_fd;       /* read end, non-blocking */
+    int control_fd;          /* read end, non-blocking */
     int fds[PROC_MAX_FDS];
     int nfds;
 };

@@ -41,7 +41,7 @@
         taken_;                                                                                              \
     })
 
-#define container_of(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 DEFINE_SCOPED_PTR(char, char, free)

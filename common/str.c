@@ -96,7 +96,8 @@ bool str_to_int(struct str s, int64_t *out)
     for (size_t i = 0; i < s.len; i++) {
         if (s.ptr[i] < '0' || s.ptr[i] > '9')
             return false;
-        if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, s.ptr[i] - '0', &value))
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, s.ptr[i] - '0', &value))
             return false;
     }
     *out = value;
