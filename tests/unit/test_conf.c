@@ -1,0 +1,208 @@
+/*
+ * test_conf.c - settings: the order of the sources, and a complaint that names place, value and range.
+ */
+#include "tests/unit/test.h"
+
+#include "common/conf.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static char path[] = "/tmp/test_conf.XXXXXX";
+
+static void write_file(const char *name, const char *text)
+{
+    FILE *file = fopen(name, "w");
+
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+/* Loads with the given options behind the program's name; the error's text on failure, else NULL. */
+static const char *load(struct conf *conf, const char *a, const char *b)
+{
+    static struct err err;
+    struct conf_cli cli;
+    char *argv[4] = {(char *)"program", (char *)a, (char *)b, NULL};
+    int argc = a ? (b ? 3 : 2) : 1;
+
+    return conf_load(&argc, argv, conf, &cli, &err) ? NULL : err.detail;
+}
+
+static const char *load_ini(struct conf *conf, const char *text)
+{
+    write_file(path, text);
+    return load(conf, "--config", path);
+}
+
+static void later_sources_win(void **state)
+{
+    SCOPED_VALUE(conf) conf = {0};
+    (void)state;
+
+    assert_null(load(&conf, NULL, NULL));
+    assert_int_equal(conf.database_query_timeout_ms, 5000);
+    conf_finish(&conf);
+    assert_null(load_ini(&conf, "[database]\nquery_timeout_ms = 700\n[log]\nlevel = warn\n"));
+    assert_int_equal(conf.database_query_timeout_ms, 700);
+    assert_string_equal(conf.log_level, "warn");
+    conf_finish(&conf);
+    setenv("TRACEPOOL_DATABASE_QUERY_TIMEOUT_MS", "800", 1);
+    setenv("TRACEPOOL_CONFIG", path, 1);
+    assert_null(load(&conf, NULL, NULL));
+    assert_int_equal(conf.database_query_timeout_ms, 800);
+    conf_finish(&conf);
+    assert_null(load(&conf, "--database.query_timeout_ms=900", NULL));
+    assert_int_equal(conf.database_query_timeout_ms, 900);
+    unsetenv("TRACEPOOL_DATABASE_QUERY_TIMEOUT_MS");
+    unsetenv("TRACEPOOL_CONFIG");
+}
+
+static void units_are_read(void **state)
+{
+    SCOPED_VALUE(conf) conf = {0};
+    (void)state;
+
+    assert_null(load(&conf, "--database.query_timeout_ms=2s", NULL));
+    assert_int_equal(conf.database_query_timeout_ms, 2000);
+}
+
+static void complaints_name_place_value_and_range(void **state)
+{
+    static const struct {
+        const char *ini, *parts[4];
+    } cases[] = {
+        {"[database]\n\nquery_timeout_ms = 1\n", {":3:", "query_timeout_ms", "\"1\"", "50 to 600000"}},
+        {"[database]\nquery_timeout_ms = 5d\n", {":2:", "\"5d\"", "milliseconds", NULL}},
+        {"[database]\nquery_timeout_ms = 99999999999999999999\n", {":2:", "50 to 600000", NULL, NULL}},
+        {"[database]\nquery_timeout_ms =\n", {":2:", "50 to 600000", NULL, NULL}},
+        {"[database]\nquery_timeuot_ms = 1000\n",
+         {":2:", "database.query_timeuot_ms", "--print-config", NULL}},
+        {"[log]\nformat = xml\n", {":2:", "\"xml\"", "logfmt json", NULL}},
+        {"[log]\nformat = json\nformat = logfmt\n", {":3:", "before", NULL, NULL}},
+        {"[log]\nwhat is this\n", {":2:", "key = value", NULL, NULL}},
+        {"[database]\npooled = perhaps\n", {":2:", "\"perhaps\"", "true or false", NULL}},
+        {"[database]\nurl_file = /nowhere/at/all\n", {":2:", "url_file", "No such file", NULL}},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct conf conf;
+        const char *said = load_ini(&conf, cases[i].ini);
+
+        assert_non_null(said);
+        for (int k = 0; k < 4 && cases[i].parts[k]; k++)
+            if (!strstr(said, cases[i].parts[k]))
+                fail_msg("\"%s\" does not say \"%s\"", said, cases[i].parts[k]);
+    }
+}
+
+static void a_line_that_inih_would_cut_is_refused(void **state)
+{
+    struct conf conf;
+    char text[400] = "[log]\nformat = json ; ";
+    const char *said;
+    (void)state;
+
+    memset(text + strlen(text), 'x', 250);
+    said = load_ini(&conf, text);
+    assert_non_null(said);
+    assert_non_null(strstr(said, ":2:"));
+    assert_non_null(strstr(said, "198 bytes"));
+}
+
+static void secrets_come_by_environment_or_file(void **state)
+{
+    SCOPED_VALUE(conf) conf = {0};
+    const char *said;
+    (void)state;
+
+    setenv("DATABASE_URL", "postgresql://a", 1);
+    assert_null(load(&conf, NULL, NULL));
+    assert_string_equal(conf.database_url, "postgresql://a");
+    conf_finish(&conf);
+    write_file(path, "postgresql://from-a-file\n");
+    setenv("TRACEPOOL_DATABASE_URL_FILE", path, 1);
+    assert_null(load(&conf, NULL, NULL));
+    assert_string_equal(conf.database_url, "postgresql://from-a-file");
+    unsetenv("TRACEPOOL_DATABASE_URL_FILE");
+    unsetenv("DATABASE_URL");
+    said = load(&conf, "--database.url=postgresql://u:hunter2@h/", NULL);
+    assert_non_null(said);
+    assert_null(strstr(said, "hunter2"));
+    assert_non_null(strstr(said, "--database.url_file=PATH"));
+}
+
+static void the_reference_masks_secrets_and_can_be_read_back(void **state)
+{
+    SCOPED_VALUE(conf) conf = {0};
+    char *text = NULL;
+    size_t len;
+    FILE *to = open_memstream(&text, &len);
+    (void)state;
+
+    setenv("DATABASE_URL", "postgresql://u:hunter2@h/", 1);
+    assert_null(load(&conf, "--log.level=debug", NULL));
+    unsetenv("DATABASE_URL");
+    conf_print(&conf, to);
+    fclose(to);
+    conf_finish(&conf);
+    assert_null(strstr(text, "hunter2"));
+    assert_non_null(strstr(text, "level = debug"));
+    assert_null(load_ini(&conf, text));
+    assert_string_equal(conf.log_level, "debug");
+    assert_string_equal(conf.database_url, "");
+    free(text);
+}
+
+static void what_is_not_ours_is_left_in_place(void **state)
+{
+    char *argv[] = {(char *)"program",
+                    (char *)"trace",
+                    (char *)"--log.level=warn",
+                    (char *)"--json",
+                    (char *)"--",
+                    (char *)"--log.level=oops",
+                    NULL};
+    int argc = 6;
+    SCOPED_VALUE(conf) conf = {0};
+    struct conf_cli cli;
+    struct err err;
+    (void)state;
+
+    assert_true(conf_load(&argc, argv, &conf, &cli, &err));
+    assert_int_equal(argc, 5);
+    assert_string_equal(argv[1], "trace");
+    assert_string_equal(argv[2], "--json");
+    assert_string_equal(argv[3], "--");
+    assert_string_equal(argv[4], "--log.level=oops");
+    assert_null(argv[5]);
+    assert_string_equal(conf.log_level, "warn");
+}
+
+static int make_file(void **state)
+{
+    (void)state;
+    return close(mkstemp(path));
+}
+
+static int remove_file(void **state)
+{
+    (void)state;
+    return unlink(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(later_sources_win),
+        cmocka_unit_test(units_are_read),
+        cmocka_unit_test(complaints_name_place_value_and_range),
+        cmocka_unit_test(a_line_that_inih_would_cut_is_refused),
+        cmocka_unit_test(secrets_come_by_environment_or_file),
+        cmocka_unit_test(the_reference_masks_secrets_and_can_be_read_back),
+        cmocka_unit_test(what_is_not_ours_is_left_in_place),
+    };
+    return cmocka_run_group_tests(tests, make_file, remove_file);
+}
