@@ -1,0 +1,27 @@
+"""Functions that write without a bound or start a shell; SQL in C strings; marks of unfinished work."""
+
+import re
+import lib
+
+CALLS = r"\b(sprintf|vsprintf|strcpy|strcat|stpcpy|gets|system|popen|strtok|asctime|ctime|tmpnam|mktemp|alloca)\s*\("
+STRING = r'"(?:\\.|[^"\\\n])*"'
+SQL = re.compile(r"\b(SELECT\s|INSERT\s+INTO\b|UPDATE\s+\w+\s+SET\b|DELETE\s+FROM\b|CREATE\s+(TABLE|FUNCTION)\b"
+                 r"|^\"LISTEN\s|BEGIN;|COMMIT;)")
+MARKS = r"\b(TODO|FIXME|XXX|HACK)\b|not implemented|placeholder"
+# libpq has no call for these two; both are whole statements and nothing is put into them
+ALLOWED_SQL = {"common/pg/conn.c", "common/pg/conn_setup.c"}
+
+for name in lib.files("*.c", "*.h"):
+    text = lib.read(name)
+    code = lib.c_without_comments(text)
+    for number, line in enumerate(code.split("\n"), 1):
+        bare = re.sub(STRING, '""', line)
+        for match in re.finditer(CALLS, bare):
+            lib.report(name, number, f"{match.group(1)} is not used here")
+        for match in re.finditer(STRING, line):
+            if SQL.search(match.group(0)) and not name.startswith("tests/") and name not in ALLOWED_SQL:
+                lib.report(name, number, "SQL in a C string; it belongs in queries.sql")
+    for number, line in enumerate(text.split("\n"), 1):
+        if re.search(MARKS, line):
+            lib.report(name, number, "mark of unfinished work")
+lib.end()

@@ -1,0 +1,17 @@
+"""The top level holds exactly the names of STYLE 2 and dot-files; no file is an empty placeholder."""
+
+import os
+import lib
+
+TOP = {"README.md", "meson.build", "common", "edge", "worker", "monitor", "migrations", "deploy", "tests"}
+
+names = lib.files()
+top = {n.split("/")[0] for n in names}
+for extra in sorted(t for t in top - TOP if not t.startswith(".")):
+    lib.report(extra, 0, "does not belong at the top level; see README, map of the tree")
+for missing in sorted(TOP - top):
+    lib.report(missing, 0, "is missing")
+for name in names:
+    if os.path.getsize(os.path.join(lib.ROOT, name)) == 0 or os.path.basename(name) in (".gitkeep", ".keep"):
+        lib.report(name, 1, "is empty")
+lib.end()
