@@ -10,6 +10,7 @@
 #define TRACEPOOL_COMMON_METRICS_H
 
 #include "common/buf.h"
+#include "common/err.h"
 #include "common/metrics_table.h"
 
 #include <jansson.h>
@@ -35,7 +36,10 @@ void metrics_add(enum metric m, int64_t n);
 void metrics_set(enum metric m, int64_t value);
 /* One observation of a histogram, in microseconds; its bounds are seconds in the table. */
 void metrics_observe_us(enum metric m, int64_t us);
-/* The sum over all slots (gauges too). */
+/*
+ * The sum over all slots; of a histogram, how often it was observed. A gauge counts only while the
+ * process that set it lives, so that nobody has to take back what a killed child had open.
+ */
 int64_t metrics_value(enum metric m);
 
 /* Prometheus text format 0.0.4 of the rows of that program, tracepool_build_info and process_*. */
