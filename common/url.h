@@ -8,7 +8,8 @@
  * Two differences from the standard, both on purpose:
  *   - the query is always encoded as UTF-8 (a browser uses the page's own encoding for its links);
  *   - a host label that is not ASCII must fit into 63 bytes once encoded, unless it is made of
- *     symbols: libidn2 refuses longer ones, and DNS could not carry them.
+ *     symbols: libidn2 refuses longer ones, and DNS could not carry them. A name of more than 4 KiB is
+ *     refused altogether.
  *
  * Whether a URL may be visited is guard.h's question, not this one's.
  */
@@ -119,9 +120,9 @@ bool url_query_next(struct url_query_iter *it, struct arena *a, struct str *name
 
 /*
  * Appends what may be written to a log: scheme://host[:port]/path?name=&name=. Credentials, the values of
- * parameters (also of ;name=value in the path), pieces without a name, and the fragment are dropped; controls,
- * blanks and bytes beyond ASCII come out percent-encoded. Takes any bytes, URL or not, and when it cannot
- * tell where credentials end it drops more, not less. A full buffer cuts it short.
+ * parameters (also of ;name=value in the path), pieces without a name, and the fragment are dropped;
+ * controls, blanks and bytes beyond ASCII come out percent-encoded. Takes any bytes, URL or not, and when it
+ * cannot tell where credentials end it drops more, not less. A full buffer cuts it short.
  */
 void url_scrub(struct str url, struct buf *out);
 
