@@ -1,0 +1,370 @@
+/*
+ * wire.c - what is said to libpq, and what its answers mean as events.
+ *
+ * Knows which call fits the state a connection is in, never which state follows. Nothing here waits:
+ * the socket is watched, and each time it moves conn.c asks pg_wire_read what that amounts to.
+ */
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/metrics.h"
+#include "common/pg/internal.h"
+#include "common/pg/row.h"
+
+#define QUERIES_DEFINE
+#include "common/queries_pg.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum { MAX_LISTEN_BYTES = 4096, STATEMENT_TIMEOUT_MARGIN_MS = 1000 };
+
+struct pg_watch {
+    uv_poll_t poll;
+    struct pg *pg;
+    int events;
+};
+
+/* ---- the socket ---- */
+
+static void on_io(uv_poll_t *poll, int status, int events);
+
+static void on_watch_closed(uv_handle_t *handle)
+{
+    struct pg_watch *w = container_of((uv_poll_t *)handle, struct pg_watch, poll);
+    struct pg *pg = w->pg;
+
+    free(w);
+    pg_handle_closed(pg);
+}
+
+/* Before libpq may close the socket: an fd that vanishes under its watcher confuses epoll and libuv. */
+static void unwatch(struct pg *pg)
+{
+    if (pg->watch)
+        uv_close((uv_handle_t *)&pg->watch->poll, on_watch_closed);
+    pg->watch = NULL;
+}
+
+static void watch(struct pg *pg, int events)
+{
+    if (!pg->watch) {
+        struct pg_watch *w = calloc(1, sizeof(*w));
+        assert(w);
+        int failed = uv_poll_init(pg->options.loop, &w->poll, PQsocket(pg->conn));
+        assert(!failed);
+        w->pg = pg;
+        pg->watch = w;
+        pg->open_handles++;
+    }
+    if (pg->watch->events != events)
+        uv_poll_start(&pg->watch->poll, events, on_io);
+    pg->watch->events = events;
+}
+
+/* ---- failures ---- */
+
+static enum pg_event lost(struct pg *pg, const char *what)
+{
+    char text[sizeof(pg->err.detail)];
+    const char *why = *pg->notice ? pg->notice : PQerrorMessage(pg->conn);
+
+    pg_target_clean_text(&pg->target, why, text, sizeof(text));
+    err_set(&pg->err, ERR_DATABASE, "%s%s", what, text);
+    return PG_EV_FAIL;
+}
+
+/* Why the server hangs up comes as a notice before the connection ends. */
+static void on_notice(void *arg, const PGresult *res)
+{
+    struct pg *pg = arg;
+    const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+    const char *message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+    bool is_last = severity && (!strcmp(severity, "FATAL") || !strcmp(severity, "PANIC"));
+
+    if (message && (is_last || (state && !strncmp(state, "57P", 3))))
+        pg_target_clean_text(&pg->target, message, pg->notice, sizeof(pg->notice));
+    log_debug("pg.notice", kv("severity", severity), kv("text", message));
+}
+
+/* ---- connecting ---- */
+
+enum pg_event pg_wire_connect(struct pg *pg)
+{
+    struct pg_params params;
+    const struct pg_extras extras = {
+        .application_name = pg->options.application_name,
+        .connect_timeout_ms = pg->options.connect_timeout_ms,
+        .statement_timeout_ms =
+            pg->options.pooled ? 0 : pg->options.query_timeout_ms + STATEMENT_TIMEOUT_MARGIN_MS,
+    };
+
+    pg_params_init(&params, &pg->target, pg->addresses, pg->naddresses, pg->first_address, &extras);
+    pg->conn = PQconnectStartParams(params.keywords, params.values, 0);
+    pg_params_finish(&params);
+    assert(pg->conn);
+    pg->notice[0] = '\0';
+    if (PQstatus(pg->conn) == CONNECTION_BAD || PQsocket(pg->conn) < 0)
+        return lost(pg, "");
+    PQsetNoticeReceiver(pg->conn, on_notice, pg);
+    watch(pg, UV_WRITABLE);
+    return PG_EV_WAIT;
+}
+
+static enum pg_event connect_further(struct pg *pg)
+{
+    unwatch(pg); /* the socket may be another one afterwards, under the same number */
+    switch (PQconnectPoll(pg->conn)) {
+    case PGRES_POLLING_OK:
+        PQsetnonblocking(pg->conn, 1);
+        return PG_EV_OK;
+    case PGRES_POLLING_READING:
+        watch(pg, UV_READABLE);
+        return PG_EV_WAIT;
+    case PGRES_POLLING_WRITING:
+    case PGRES_POLLING_ACTIVE:
+        watch(pg, UV_WRITABLE);
+        return PG_EV_WAIT;
+    case PGRES_POLLING_FAILED:
+    default:
+        return lost(pg, "");
+    }
+}
+
+/* ---- asking ---- */
+
+static enum pg_event flush(struct pg *pg)
+{
+    int left = PQflush(pg->conn);
+
+    if (left < 0)
+        return lost(pg, "connection lost: ");
+    watch(pg, left ? UV_READABLE | UV_WRITABLE : UV_READABLE);
+    return PG_EV_WAIT;
+}
+
+static enum pg_event asked(struct pg *pg, int accepted)
+{
+    PQclear(pg->result);
+    pg->result = NULL;
+    pg->nresults = 0;
+    pg->sent_us = loop_now_us();
+    return accepted ? flush(pg) : lost(pg, "connection lost: ");
+}
+
+enum pg_event pg_wire_ask_version(struct pg *pg)
+{
+    const char *text = queries[Q_SCHEMA_VERSION].text;
+
+    return asked(pg, PQsendQueryParams(pg->conn, text, 0, NULL, NULL, NULL, NULL, 0));
+}
+
+/* All of them in one round trip. */
+enum pg_event pg_wire_prepare(struct pg *pg)
+{
+    bool ok = PQenterPipelineMode(pg->conn);
+
+    for (int i = 0; ok && i < pg->options.nqueries; i++) {
+        const struct query *q = &pg->options.queries[i];
+        ok = PQsendPrepare(pg->conn, q->name, q->text, 0, NULL);
+    }
+    return asked(pg, ok && PQpipelineSync(pg->conn));
+}
+
+enum pg_event pg_wire_listen(struct pg *pg)
+{
+    SCOPED_VALUE(buf) text = {0};
+
+    buf_init(&text, MAX_LISTEN_BYTES);
+    for (const char *const *c = pg->options.channels; *c; c++) {
+        char *quoted = PQescapeIdentifier(pg->conn, *c, strlen(*c));
+        assert(quoted);
+        buf_printf(&text, "LISTEN %s;", quoted);
+        PQfreemem(quoted);
+    }
+    assert(!text.is_full);
+    return asked(pg, PQsendQuery(pg->conn, buf_cstr(&text)));
+}
+
+enum pg_event pg_wire_send(struct pg *pg, const struct pg_work *work)
+{
+    const struct query *q = &pg->options.queries[work->query];
+    const char *const *values = work->values;
+
+    if (pg->options.pooled) /* the next statement may meet another server connection */
+        return asked(pg, PQsendQueryParams(pg->conn, q->text, q->nparams, NULL, values, NULL, NULL, 0));
+    return asked(pg, PQsendQueryPrepared(pg->conn, q->name, q->nparams, values, NULL, NULL, 0));
+}
+
+void pg_wire_idle(struct pg *pg)
+{
+    watch(pg, UV_READABLE);
+}
+
+/* ---- answers ---- */
+
+static bool is_error(const PGresult *res)
+{
+    ExecStatusType status = PQresultStatus(res);
+
+    return status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_EMPTY_QUERY;
+}
+
+/* Keeps the first error, else the last result; nresults counts up to the one that is kept. */
+static void keep(struct pg *pg, PGresult *res)
+{
+    if (pg->result && is_error(pg->result)) {
+        PQclear(res);
+        return;
+    }
+    PQclear(pg->result);
+    pg->result = res;
+    pg->nresults++;
+}
+
+/* OK when everything that was asked for has been answered. */
+static enum pg_event collect(struct pg *pg)
+{
+    while (!PQisBusy(pg->conn)) {
+        PGresult *res = PQgetResult(pg->conn);
+
+        if (!res && PQpipelineStatus(pg->conn) == PQ_PIPELINE_OFF)
+            return PG_EV_OK;
+        if (!res)
+            continue; /* between two answers of a pipeline */
+        if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
+            PQclear(res);
+            return PQexitPipelineMode(pg->conn) ? PG_EV_OK : lost(pg, "prepare: ");
+        }
+        keep(pg, res);
+        if (PQstatus(pg->conn) == CONNECTION_BAD)
+            break;
+    }
+    return PQstatus(pg->conn) == CONNECTION_BAD ? lost(pg, "connection lost: ") : PG_EV_WAIT;
+}
+
+static bool sqlstate_starts(const PGresult *res, const char *prefix)
+{
+    const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+
+    return state && strncmp(state, prefix, strlen(prefix)) == 0;
+}
+
+static const char *primary_message(const PGresult *res)
+{
+    const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+
+    return text ? text : PQresultErrorMessage(res);
+}
+
+static enum pg_event refused(struct pg *pg, const char *what)
+{
+    err_set(&pg->err, ERR_DATABASE, "%s: %s", what, primary_message(pg->result));
+    return PG_EV_FAIL;
+}
+
+static enum pg_event judge_version(struct pg *pg)
+{
+    int wanted = pg->options.schema_version;
+
+    if (is_error(pg->result) && !sqlstate_starts(pg->result, "42883"))
+        return refused(pg, "schema_version");
+    int64_t found = is_error(pg->result) ? 0 : row_int(pg->result, 0, row_column(pg->result, "version"), 0);
+    if (found >= wanted)
+        return PG_EV_OK;
+    if (found)
+        err_set(&pg->err, ERR_SCHEMA,
+                "the database has schema version %d, this program needs %d: run migrations/apply.sh",
+                (int)found, wanted);
+    else
+        err_set(&pg->err, ERR_SCHEMA,
+                "the database has no tracepool schema (version 0), this program needs %d: run "
+                "migrations/apply.sh",
+                wanted);
+    return PG_EV_FAIL;
+}
+
+/* Class 42: a table, column or function that the query names is not there. */
+static enum pg_event judge_prepared(struct pg *pg)
+{
+    if (!pg->result || !is_error(pg->result))
+        return PG_EV_OK;
+    const char *name = pg->options.queries[pg->nresults - 1].name;
+    if (!sqlstate_starts(pg->result, "42"))
+        return refused(pg, name);
+    err_set(&pg->err, ERR_SCHEMA, "query %s does not fit the database (%s): run migrations/apply.sh", name,
+            primary_message(pg->result));
+    return PG_EV_FAIL;
+}
+
+/* A refused query is its caller's business; a refused preparation is the connection's. */
+static enum pg_event judge(struct pg *pg)
+{
+    if (PQstatus(pg->conn) == CONNECTION_BAD && pg->state != PG_BUSY)
+        return lost(pg, "connection lost: ");
+    if (pg->state == PG_CHECKING)
+        return judge_version(pg);
+    if (pg->state == PG_PREPARING)
+        return judge_prepared(pg);
+    if (pg->state == PG_LISTENING && is_error(pg->result))
+        return refused(pg, "listen");
+    return PG_EV_OK;
+}
+
+static enum pg_event take_input(struct pg *pg)
+{
+    if (pg->state == PG_CONNECTING)
+        return connect_further(pg);
+    if (!PQconsumeInput(pg->conn))
+        return lost(pg, "connection lost: ");
+    if (flush(pg) == PG_EV_FAIL)
+        return PG_EV_FAIL;
+    if (pg->state == PG_READY)
+        return PG_EV_WAIT;
+    enum pg_event event = collect(pg);
+    return event == PG_EV_OK ? judge(pg) : event;
+}
+
+/* The callback may destroy the connection. */
+static void deliver_notifications(struct pg *pg)
+{
+    PGnotify *n;
+
+    while (pg->conn && (pg->state == PG_READY || pg->state == PG_BUSY) && (n = PQnotifies(pg->conn))) {
+        if (pg->options.on_notify)
+            pg->options.on_notify(pg->options.arg, n->relname, n->extra);
+        PQfreemem(n);
+    }
+}
+
+enum pg_event pg_wire_take(struct pg *pg)
+{
+    enum pg_event event = take_input(pg);
+
+    deliver_notifications(pg);
+    return event;
+}
+
+static void on_io(uv_poll_t *poll, int status, int events)
+{
+    struct pg *pg = container_of(poll, struct pg_watch, poll)->pg;
+
+    (void)status; /* libpq finds out itself, and says it better */
+    (void)events;
+    enum pg_event event = pg_wire_take(pg);
+    if (pg->state == PG_CLOSING)
+        return;
+    if (event != PG_EV_WAIT)
+        pg_step(pg, event);
+    else if (pg->state == PG_CONNECTING)
+        pg_watch_silence(pg);
+}
+
+void pg_wire_drop(struct pg *pg)
+{
+    unwatch(pg);
+    PQclear(pg->result);
+    pg->result = NULL;
+    PQfinish(pg->conn);
+    pg->conn = NULL;
+}
