@@ -1,0 +1,189 @@
+# farm.sh - what a quickstart home consists of: PostgreSQL, five proxies, the scripted web and the three
+# programs; sourced by deploy/quickstart.
+# shellcheck shell=bash disable=SC2154
+
+# Each proxy leaves through the address that it listens on, so that the target sees which one came.
+# name, address, country
+PROXIES='
+proxy-1 127.0.0.2 us
+proxy-2 127.0.0.3 us
+proxy-3 127.0.0.4 us
+proxy-4 127.0.0.5 ca
+proxy-5 127.0.0.6 ca
+'
+PROCESSES='postgres web proxy-1 proxy-2 proxy-3 proxy-4 proxy-5 edge worker monitor'
+
+postgres_bin() { "$root/deploy/install-packages" --postgres-bin; }
+
+# A socket's path has at most 107 bytes; a deep home gets a short folder elsewhere.
+socket_dir() {
+    local dir=$home/state/socket
+    if [ ${#dir} -gt 85 ]; then
+        dir=/tmp/tracepool-$(cksum <<<"$home" | cut -d ' ' -f 1)
+    fi
+    echo "$dir"
+}
+
+own() { [ -z "$program_user" ] || chown "$program_user:$program_group" "$@"; }
+
+# secret FILE - makes it once: 32 random characters, for the programs' user only.
+secret() {
+    [ -s "$home/secrets/$1" ] && return 0
+    (
+        umask 077
+        head -c 24 /dev/urandom | base64 -w 0 | tr '+/' 'ab' >"$home/secrets/$1.new"
+    )
+    own "$home/secrets/$1.new"
+    mv "$home/secrets/$1.new" "$home/secrets/$1"
+}
+
+sql() { "$bin/psql" -X -q -At -v ON_ERROR_STOP=1 -h "$(socket_dir)" -p "$(port postgres)" -U postgres -d tracepool "$@"; }
+
+# --- the parts --------------------------------------------------------------------------------------------
+
+start_postgres() {
+    local socket data=$home/state/postgres
+    socket=$(socket_dir)
+    mkdir -p "$socket"
+    chmod 700 "$socket"
+    own "$socket"
+    secret database-password
+    if [ ! -d "$data" ]; then
+        rm -rf "$data.new" # a first start that was killed half way
+        unprivileged "$bin/initdb" -D "$data.new" -U postgres --auth-local=trust --auth-host=scram-sha-256 \
+            --pwfile="$home/secrets/database-password" -E UTF8 --locale=C.UTF-8 >"$home/log/initdb.log" 2>&1 ||
+            { tail -n 5 "$home/log/initdb.log" >&2; fail "initdb failed; see $home/log/initdb.log."; }
+        mv "$data.new" "$data"
+    fi
+    # Who can enter the socket's folder (mode 700) is trusted; over TCP a password is asked for.
+    start postgres "$bin/postgres" -D "$data" -p "$(port postgres)" -k "$socket" -c listen_addresses=127.0.0.1 \
+        -c shared_buffers=32MB -c log_min_messages=warning
+    watching=postgres wait_until 60 "PostgreSQL" "$bin/pg_isready" -q -h "$socket" -p "$(port postgres)"
+}
+
+migrate() {
+    local url
+    url="host=$(socket_dir) port=$(port postgres) user=postgres dbname=tracepool"
+    "$bin/psql" -X -q -At -h "$(socket_dir)" -p "$(port postgres)" -U postgres -d postgres \
+        -c "SELECT 1 FROM pg_database WHERE datname = 'tracepool'" | grep -q 1 ||
+        "$bin/createdb" -h "$(socket_dir)" -p "$(port postgres)" -U postgres tracepool
+    PATH=$bin:$PATH DATABASE_URL=$url "$root/migrations/apply.sh" >"$home/log/migrate.log" 2>&1 ||
+        { tail -n 8 "$home/log/migrate.log" >&2; fail "the migrations failed; see $home/log/migrate.log."; }
+    step database "PostgreSQL $("$bin/postgres" --version | sed 's/.* \([0-9.]*\).*/\1/'), port $(port postgres), schema $(sql -c 'SELECT schema_version()')"
+}
+
+# The scripted web is an HTTP server and, for the proxies, the next proxy: so its .test names need no DNS.
+start_web() {
+    mkdir -p "$home/state/web"
+    own "$home/state/web"
+    # The programs' user may not be able to read the checkout.
+    mkdir -p "$home/web"
+    cp "$root/tests/lib/web.py" "$home/web/"
+    rm -rf "$home/web/worlds"
+    cp -r "$root/deploy/demo/worlds" "$home/web/"
+    start web /usr/bin/python3 "$home/web/web.py" --port "$(port web)" --log "$home/state/web/requests.log" "$home/web/worlds"
+    watching=web wait_until 20 "the scripted web" answers 127.0.0.1 "$(port web)"
+}
+
+start_proxies() {
+    local name address country count=0 list=
+    secret proxies/demo-proxy
+    while read -r name address country; do
+        [ -n "$name" ] || continue
+        (
+            umask 077
+            cat >"$home/secrets/$name.conf" <<CONF
+Port $(port "$name" "$address")
+Listen $address
+Bind $address
+Timeout 60
+MaxClients 50
+LogLevel Warning
+DisableViaHeader Yes
+Upstream http 127.0.0.1:$(port web)
+BasicAuth demo $(cat "$home/secrets/proxies/demo-proxy")
+CONF
+        )
+        own "$home/secrets/$name.conf"
+        start "$name" "$(command -v tinyproxy)" -d -c "$home/secrets/$name.conf"
+        watching=$name wait_until 20 "proxy $name" answers "$address" "$(port "$name" "$address")"
+        count=$((count + 1))
+        list+=" $address ($country)"
+    done <<<"$PROXIES"
+    step proxies "$count tinyproxies, each with its own exit address:$list"
+}
+
+# Pool entries follow the proxies' ports; health and history of an address that is known stay as they are.
+fill_pool() {
+    local name address country
+    sql -f "$root/deploy/demo/offers.sql"
+    while read -r name address country; do
+        [ -n "$name" ] || continue
+        sql -v ip="$address" -v port="$(port "$name" "$address")" -v country="$country" -f "$root/deploy/demo/pool.sql"
+    done <<<"$PROXIES"
+}
+
+database_url() { echo "host=$(socket_dir) port=$(port postgres) user=$1 dbname=tracepool"; }
+
+# One settings file for the three; what differs, the role, comes by environment. No secret is in either.
+write_settings() {
+    cat >"$home/tracepool.ini" <<INI
+; Written by deploy/quickstart at each start.
+INI
+}
+
+start_programs() {
+    local plain=("${process_env[@]}") name
+    secret api-token
+    write_settings
+    for name in edge worker monitor; do
+        mkdir -p "$home/state/$name"
+        own "$home/state/$name"
+        process_env=("${plain[@]}" "DATABASE_URL=$(database_url "tracepool_$name")")
+        start "$name" "$home/build/$name/tracepool-$name" --config "$home/tracepool.ini"
+    done
+    process_env=("${plain[@]}")
+}
+
+start_farm() {
+    bin=$(postgres_bin)
+    start_postgres
+    migrate
+    start_web
+    start_proxies
+    fill_pool
+    start_programs
+}
+
+stop_farm() {
+    local name list=
+    for name in $PROCESSES; do list="$name $list"; done # newest first
+    for name in $list; do
+        case $name in
+        postgres) stop postgres INT ;; # a fast shutdown
+        *) stop "$name" ;;
+        esac
+    done
+}
+
+# --- what runs --------------------------------------------------------------------------------------------
+
+all_up() {
+    local name
+    for name in $PROCESSES; do
+        is_up "$name" || return 1
+    done
+}
+
+verb_status() {
+    local name pid
+    say "home $home $why_home"
+    for name in $PROCESSES; do
+        if pid=$(pid_of "$name"); then
+            printf '%-10s up      pid %-8s since %s\n' "$name" "$pid" "$(ps -o lstart= -p "$pid")"
+        else
+            printf '%-10s down\n' "$name"
+        fi
+    done
+    all_up
+}

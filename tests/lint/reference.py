@@ -1,0 +1,118 @@
+"""The tables of README.md and deploy/REFERENCE.md are those of the code.
+
+A table stands between `<!-- NAME: made by tests/lint/reference.py --write -->` and `<!-- end -->`; this lint
+compares, and with --write it puts the tables in. The sources are common/conf_table.h, common/err.h and
+common/metrics_table.h.
+"""
+
+import re
+import subprocess
+import sys
+import lib
+
+DOCUMENTS = ("README.md", "deploy/REFERENCE.md")
+
+
+def rows(header, macro, arguments, template):
+    """A table header as the preprocessor sees it, one list of fields a row."""
+    code = f'#include "{header}"\n' + "".join(template) + f"{macro}({arguments})\n"
+    done = subprocess.run(["cc", "-E", "-P", "-D_GNU_SOURCE", "-I", lib.ROOT, "-x", "c", "-"], input=code.encode(),
+                          stdout=subprocess.PIPE, check=True)
+    text = done.stdout.decode()
+    found = []
+    for row in re.findall(r"@ROW(.*?)@END", text, re.S):
+        fields = []
+        for field in row.split("@F"):
+            pieces = re.findall(r'"((?:\\.|[^"\\])*)"', field)
+            fields.append("".join(pieces).replace('\\"', '"') if pieces else field.strip())
+        found.append(fields[1:])
+    return found
+
+
+def define(name, parameters, fields):
+    return f"#define {name}({parameters}) @ROW " + " ".join(f"@F {f}" for f in fields) + " @END\n"
+
+
+def cell(text):
+    return text.replace("|", "\\|")
+
+
+def table(head, body):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(cell(c) for c in row) + " |" for row in body])
+
+
+def conf_rows():
+    template = [
+        define("I", "s, k, u, d, lo, hi, t", ['"int"', "#s", "#k", "d", "lo", "hi", "u", "t"]),
+        define("B", "s, k, d, t", ['"bool"', "#s", "#k", "#d", '""', '""', '""', "t"]),
+        define("C", "s, k, c, d, t", ['"choice"', "#s", "#k", "d", "c", '""', '""', "t"]),
+        define("T", "s, k, d, t", ['"text"', "#s", "#k", "d", '""', '""', '""', "t"]),
+        define("S", "s, k, also, t", ['"secret"', "#s", "#k", '""', "also", '""', '""', "t"]),
+    ]
+    return rows("common/conf_table.h", "CONF_MAP", "I, B, C, T, S", template)
+
+
+def settings():
+    body = []
+    for kind, section, key, default, low, high, unit, about in conf_rows():
+        if kind == "int":
+            allowed = f"{low} to {high}"
+        elif kind == "choice":
+            allowed = ", ".join(low.split())
+        elif kind == "secret":
+            allowed = "secret" + (f"; also `{low}`" if low else "")
+        else:
+            allowed = {"bool": "true, false", "text": "text"}[kind]
+        body.append([f"`{section}.{key}`", f"`{default}`" if default else "", allowed, about])
+    return table(["setting", "default", "allowed", "what it is for"], body)
+
+
+def errors():
+    body = []
+    pattern = r'X\((\w+),\s*"(\w+)",\s*(\w+),\s*(true|false)\)\s*(?:/\*\s*(.*?)\s*\*/)?'
+    for _, name, blame, retry, about in re.findall(pattern, lib.read("common/err.h")):
+        body.append([f"`{name}`", blame.lower(), "yes" if retry == "true" else "no", about])
+    return table(["error", "blame", "another attempt", "meaning"], body)
+
+
+def metrics():
+    template = [define("X", "i, p, k, n, l, h", ["#p", "#k", "n", "l", "h"])]
+    body, seen = [], {}
+    for program, kind, name, labels, about in rows("common/metrics_table.h", "METRICS_MAP", "X", template):
+        label = labels if kind != "HISTOGRAM" else ""
+        if name in seen:
+            seen[name][2] += f", `{label}`"
+            continue
+        row = [f"`{name}`", f"{program.lower()}, {kind.lower()}", f"`{label}`" if label else "", about]
+        seen[name] = row
+        body.append(row)
+    return table(["metric", "of, kind", "labels", "meaning"], body)
+
+
+def main():
+    tables = {"settings": settings, "errors": errors, "metrics": metrics}
+    found = set()
+    for name in DOCUMENTS:
+        if name not in lib.files(name):
+            lib.report(name, 0, "is missing")
+            continue
+        text = lib.read(name)
+
+        def made(match):
+            found.add(match.group(2))
+            return match.group(1) + "\n" + tables[match.group(2)]() + "\n" + match.group(3)
+        new = re.sub(r"(<!-- (\w+): made by tests/lint/reference.py --write -->).*?(<!-- end -->)", made, text,
+                     flags=re.S)
+        if new != text and "--write" in sys.argv:
+            with open(f"{lib.ROOT}/{name}", "w", encoding="utf-8") as f:
+                f.write(new)
+        elif new != text:
+            changed = [n for n, (a, b) in enumerate(zip(text.split("\n"), new.split("\n")), 1) if a != b]
+            lib.report(name, (changed or [0])[0], "a table differs from the code: tests/lint/reference.py --write")
+    for missing in sorted(set(tables) - found):
+        lib.report("README.md", 0, f"no document has the table of {missing}")
+    lib.end()
+
+
+main()
