@@ -1,8 +1,9 @@
 /*
  * internal.h - struct pg and the seams between the files that make up a connection.
  *
- * conn.c moves the states and owns everything; wire.c talks to libpq and turns what comes into events;
- * queue.c keeps the waiting queries and answers them; target.c and resolve.c say where to connect.
+ * conn.c moves the states and owns everything; enter.c starts what a state is for; wire.c talks to libpq
+ * and turns what comes into events, judge.c says whether that is what was wanted; queue.c keeps the
+ * waiting queries and answers them; target.c and resolve.c say where to connect.
  */
 #ifndef TRACEPOOL_COMMON_PG_INTERNAL_H
 #define TRACEPOOL_COMMON_PG_INTERNAL_H
@@ -102,12 +103,19 @@ struct pg {
     void *on_closed_arg;
 };
 
+enum { PG_BACKOFF_MIN_MS = 100 };
+
 /* conn.c */
+/* The state's deadline, from now; one at a time. */
+void pg_arm(struct pg *pg, int64_t ms);
 void pg_step(struct pg *pg, enum pg_event event);
 /* After a move of the handshake: the next address of the list gets a deadline of its own. */
 void pg_watch_silence(struct pg *pg);
 /* In the close callback of each handle; the last one frees. */
 void pg_handle_closed(struct pg *pg);
+
+/* enter.c: what a state starts; WAIT, or an event that is known already */
+extern enum pg_event (*const pg_enter[PG_STATE_COUNT])(struct pg *pg);
 
 /* wire.c: start something (WAIT; FAIL when that is already known to be lost) */
 enum pg_event pg_wire_connect(struct pg *pg);
@@ -119,8 +127,14 @@ enum pg_event pg_wire_send(struct pg *pg, const struct pg_work *work);
 void pg_wire_idle(struct pg *pg);
 /* Takes what has come so far, without waiting; delivers notifications, whose callback may destroy pg. */
 enum pg_event pg_wire_take(struct pg *pg);
+/* Sets pg->err to what, then the reason that server or libpq give. FAIL. */
+enum pg_event pg_wire_lost(struct pg *pg, const char *what);
 /* Ends connection and watch. */
 void pg_wire_drop(struct pg *pg);
+
+/* judge.c: pg->result against the state: OK, or FAIL with pg->err set */
+enum pg_event pg_judge(struct pg *pg);
+bool pg_is_error(const PGresult *res);
 
 /* queue.c */
 NODISCARD struct pg_work *pg_work_create(const struct query *query, int index, const char *const *values,

@@ -6,9 +6,7 @@
  */
 #include "common/log.h"
 #include "common/loop.h"
-#include "common/metrics.h"
 #include "common/pg/internal.h"
-#include "common/pg/row.h"
 
 #define QUERIES_DEFINE
 #include "common/queries_pg.h"
@@ -63,7 +61,7 @@ static void watch(struct pg *pg, int events)
 
 /* ---- failures ---- */
 
-static enum pg_event lost(struct pg *pg, const char *what)
+enum pg_event pg_wire_lost(struct pg *pg, const char *what)
 {
     char text[sizeof(pg->err.detail)];
     const char *why = *pg->notice ? pg->notice : PQerrorMessage(pg->conn);
@@ -105,7 +103,7 @@ enum pg_event pg_wire_connect(struct pg *pg)
     assert(pg->conn);
     pg->notice[0] = '\0';
     if (PQstatus(pg->conn) == CONNECTION_BAD || PQsocket(pg->conn) < 0)
-        return lost(pg, "");
+        return pg_wire_lost(pg, "");
     PQsetNoticeReceiver(pg->conn, on_notice, pg);
     watch(pg, UV_WRITABLE);
     return PG_EV_WAIT;
@@ -127,7 +125,7 @@ static enum pg_event connect_further(struct pg *pg)
         return PG_EV_WAIT;
     case PGRES_POLLING_FAILED:
     default:
-        return lost(pg, "");
+        return pg_wire_lost(pg, "");
     }
 }
 
@@ -138,7 +136,7 @@ static enum pg_event flush(struct pg *pg)
     int left = PQflush(pg->conn);
 
     if (left < 0)
-        return lost(pg, "connection lost: ");
+        return pg_wire_lost(pg, "connection lost: ");
     watch(pg, left ? UV_READABLE | UV_WRITABLE : UV_READABLE);
     return PG_EV_WAIT;
 }
@@ -149,7 +147,7 @@ static enum pg_event asked(struct pg *pg, int accepted)
     pg->result = NULL;
     pg->nresults = 0;
     pg->sent_us = loop_now_us();
-    return accepted ? flush(pg) : lost(pg, "connection lost: ");
+    return accepted ? flush(pg) : pg_wire_lost(pg, "connection lost: ");
 }
 
 enum pg_event pg_wire_ask_version(struct pg *pg)
@@ -203,17 +201,10 @@ void pg_wire_idle(struct pg *pg)
 
 /* ---- answers ---- */
 
-static bool is_error(const PGresult *res)
-{
-    ExecStatusType status = PQresultStatus(res);
-
-    return status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_EMPTY_QUERY;
-}
-
 /* Keeps the first error, else the last result; nresults counts up to the one that is kept. */
 static void keep(struct pg *pg, PGresult *res)
 {
-    if (pg->result && is_error(pg->result)) {
+    if (pg->result && pg_is_error(pg->result)) {
         PQclear(res);
         return;
     }
@@ -234,81 +225,13 @@ static enum pg_event collect(struct pg *pg)
             continue; /* between two answers of a pipeline */
         if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
             PQclear(res);
-            return PQexitPipelineMode(pg->conn) ? PG_EV_OK : lost(pg, "prepare: ");
+            return PQexitPipelineMode(pg->conn) ? PG_EV_OK : pg_wire_lost(pg, "prepare: ");
         }
         keep(pg, res);
         if (PQstatus(pg->conn) == CONNECTION_BAD)
             break;
     }
-    return PQstatus(pg->conn) == CONNECTION_BAD ? lost(pg, "connection lost: ") : PG_EV_WAIT;
-}
-
-static bool sqlstate_starts(const PGresult *res, const char *prefix)
-{
-    const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
-
-    return state && strncmp(state, prefix, strlen(prefix)) == 0;
-}
-
-static const char *primary_message(const PGresult *res)
-{
-    const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
-
-    return text ? text : PQresultErrorMessage(res);
-}
-
-static enum pg_event refused(struct pg *pg, const char *what)
-{
-    err_set(&pg->err, ERR_DATABASE, "%s: %s", what, primary_message(pg->result));
-    return PG_EV_FAIL;
-}
-
-static enum pg_event judge_version(struct pg *pg)
-{
-    int wanted = pg->options.schema_version;
-
-    if (is_error(pg->result) && !sqlstate_starts(pg->result, "42883"))
-        return refused(pg, "schema_version");
-    int64_t found = is_error(pg->result) ? 0 : row_int(pg->result, 0, row_column(pg->result, "version"), 0);
-    if (found >= wanted)
-        return PG_EV_OK;
-    if (found)
-        err_set(&pg->err, ERR_SCHEMA,
-                "the database has schema version %d, this program needs %d: run migrations/apply.sh",
-                (int)found, wanted);
-    else
-        err_set(&pg->err, ERR_SCHEMA,
-                "the database has no tracepool schema (version 0), this program needs %d: run "
-                "migrations/apply.sh",
-                wanted);
-    return PG_EV_FAIL;
-}
-
-/* Class 42: a table, column or function that the query names is not there. */
-static enum pg_event judge_prepared(struct pg *pg)
-{
-    if (!pg->result || !is_error(pg->result))
-        return PG_EV_OK;
-    const char *name = pg->options.queries[pg->nresults - 1].name;
-    if (!sqlstate_starts(pg->result, "42"))
-        return refused(pg, name);
-    err_set(&pg->err, ERR_SCHEMA, "query %s does not fit the database (%s): run migrations/apply.sh", name,
-            primary_message(pg->result));
-    return PG_EV_FAIL;
-}
-
-/* A refused query is its caller's business; a refused preparation is the connection's. */
-static enum pg_event judge(struct pg *pg)
-{
-    if (PQstatus(pg->conn) == CONNECTION_BAD && pg->state != PG_BUSY)
-        return lost(pg, "connection lost: ");
-    if (pg->state == PG_CHECKING)
-        return judge_version(pg);
-    if (pg->state == PG_PREPARING)
-        return judge_prepared(pg);
-    if (pg->state == PG_LISTENING && is_error(pg->result))
-        return refused(pg, "listen");
-    return PG_EV_OK;
+    return PQstatus(pg->conn) == CONNECTION_BAD ? pg_wire_lost(pg, "connection lost: ") : PG_EV_WAIT;
 }
 
 static enum pg_event take_input(struct pg *pg)
@@ -316,13 +239,13 @@ static enum pg_event take_input(struct pg *pg)
     if (pg->state == PG_CONNECTING)
         return connect_further(pg);
     if (!PQconsumeInput(pg->conn))
-        return lost(pg, "connection lost: ");
+        return pg_wire_lost(pg, "connection lost: ");
     if (flush(pg) == PG_EV_FAIL)
         return PG_EV_FAIL;
     if (pg->state == PG_READY)
         return PG_EV_WAIT;
     enum pg_event event = collect(pg);
-    return event == PG_EV_OK ? judge(pg) : event;
+    return event == PG_EV_OK ? pg_judge(pg) : event;
 }
 
 /* The callback may destroy the connection. */
