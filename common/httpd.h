@@ -37,6 +37,7 @@ struct httpd_head {
     struct str query;  /* behind '?', raw; ptr NULL when there is no '?' */
     struct httpd_header headers[HTTPD_MAX_HEADERS];
     int nheaders;
+    int minor_version; /* HTTP/1.x */
     bool keep_alive;
     int64_t content_length; /* 0 when there is none */
     size_t size;            /* bytes of the head, the empty line included */
@@ -45,7 +46,7 @@ struct httpd_head {
 enum httpd_parse { HTTPD_PARSE_MORE, HTTPD_PARSE_DONE, HTTPD_PARSE_BAD };
 /*
  * Reads one head from the start of bytes. Views point into bytes. HTTPD_PARSE_BAD sets *status to the
- * answer (400, 405, 413, 414, 431, 501, 505) and *why to a static sentence. Works on any bytes.
+ * answer (400, 405, 411, 413, 414, 417, 431, 501, 505) and *why to a static sentence. Works on any bytes.
  */
 enum httpd_parse httpd_parse_head(struct str bytes, size_t max_head, int64_t max_body,
                                   struct httpd_head *head, int *status, const char **why);
