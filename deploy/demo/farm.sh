@@ -93,7 +93,7 @@ start_proxies() {
         (
             umask 077
             cat >"$home/secrets/$name.conf" <<CONF
-Port $(port "$name" "$address")
+Port $(port "$name")
 Listen $address
 Bind $address
 Timeout 60
@@ -106,7 +106,7 @@ CONF
         )
         own "$home/secrets/$name.conf"
         start "$name" "$(command -v tinyproxy)" -d -c "$home/secrets/$name.conf"
-        watching=$name wait_until 20 "proxy $name" answers "$address" "$(port "$name" "$address")"
+        watching=$name wait_until 20 "proxy $name" answers "$address" "$(port "$name")"
         count=$((count + 1))
         list+=" $address ($country)"
     done <<<"$PROXIES"
@@ -119,7 +119,7 @@ fill_pool() {
     sql -f "$root/deploy/demo/offers.sql"
     while read -r name address country; do
         [ -n "$name" ] || continue
-        sql -v ip="$address" -v port="$(port "$name" "$address")" -v country="$country" -f "$root/deploy/demo/pool.sql"
+        sql -v ip="$address" -v port="$(port "$name")" -v country="$country" -f "$root/deploy/demo/pool.sql"
     done <<<"$PROXIES"
 }
 
@@ -145,8 +145,19 @@ start_programs() {
     process_env=("${plain[@]}")
 }
 
+# Decided once, before anything starts: what starts later is told where the others are.
+keep_ports() {
+    local name address country
+    keep_port postgres
+    keep_port web
+    while read -r name address country; do
+        [ -z "$name" ] || keep_port "$name" "$address"
+    done <<<"$PROXIES"
+}
+
 start_farm() {
     bin=$(postgres_bin)
+    keep_ports
     start_postgres
     migrate
     start_web
@@ -180,7 +191,7 @@ verb_status() {
     say "home $home $why_home"
     for name in $PROCESSES; do
         if pid=$(pid_of "$name"); then
-            printf '%-10s up      pid %-8s since %s\n' "$name" "$pid" "$(ps -o lstart= -p "$pid")"
+            printf '%-10s up     pid %-8s since %s\n' "$name" "$pid" "$(date -r "$home/run/$name.pid" '+%F %T')"
         else
             printf '%-10s down\n' "$name"
         fi

@@ -71,7 +71,11 @@ start() {
         fi
         exec setsid env -i "${process_env[@]}" "$@"
     ) &
+    until is_started "$!" "$name"; do sleep 0.01; done
 }
+
+# Whether the pid file is already that of the subshell above.
+is_started() { [ "$(cut -d ' ' -f 1 "$home/run/$2.pid" 2>/dev/null)" = "$1" ]; }
 
 # stop NAME [SIGNAL] - asks with SIGTERM, waits, then insists; nothing of its session is left afterwards.
 # While a session has members its number is given to nobody else, so a leader that was killed is no obstacle.
@@ -126,16 +130,16 @@ PYTHON
 
 answers() { (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; } # ADDRESS PORT
 
-# port NAME [ADDRESS] - a free port, the same one at each start as long as nobody else took it.
-port() {
-    local name=$1 address=${2:-127.0.0.1} file=$home/run/$1.port port
-    port=$(cat "$file" 2>/dev/null || echo 0)
+# keep_port NAME [ADDRESS] - decides on a free port: the same one at each start unless somebody else took it.
+keep_port() {
+    local name=$1 address=${2:-127.0.0.1} port
+    port=$(port "$name")
     if [ "$port" = 0 ] || { ! is_up "$name" && ! port_is_free "$address" "$port"; }; then
-        port=$(/usr/bin/python3 -c 'import socket, sys
+        /usr/bin/python3 -c 'import socket, sys
 s = socket.socket()
 s.bind((sys.argv[1], 0))
-print(s.getsockname()[1])' "$address")
-        echo "$port" >"$file"
+print(s.getsockname()[1])' "$address" >"$home/run/$name.port"
     fi
-    echo "$port"
 }
+
+port() { cat "$home/run/$1.port" 2>/dev/null || echo 0; }
