@@ -1,0 +1,148 @@
+#!/usr/bin/env bash
+# Brings a database to this folder's schema: numbered files once each, functions whenever they changed.
+#
+#   migrations/apply.sh [--database URL]
+#
+# Without --database: DATABASE_URL, else psql's own PG* variables. A password reaches psql through its
+# environment, never through a command line. Run it as the schema's owner, who needs CREATEROLE the first time,
+# and directly, not through a transaction pooler. Safe to run twice, and by two at once: the second waits.
+# Exit 0 when the schema is up to date, 1 when something failed (and then that file changed nothing), 2 usage.
+set -euo pipefail
+
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+lock_key=7235281961   # any number that nothing else in the database locks
+url=${DATABASE_URL:-}
+
+say_and_leave() { printf 'apply.sh: %s\n' "$2" >&2; exit "$1"; }
+sha() { sha256sum < "$1" | cut -d ' ' -f 1; }
+quoted() { printf "'%s'" "${1//\'/\'\'}"; }
+percent_decoded() { local s=${1//\\/\\\\}; printf '%b' "${s//%/\\x}"; }
+
+# Moves a password out of the URL into PGPASSWORD, since everybody may read command lines.
+hide_password() {
+  if [[ $url =~ ^(postgres(ql)?://[^/?#@:]*):([^@/]*)@(.*)$ ]]; then
+    url="${BASH_REMATCH[1]}@${BASH_REMATCH[4]}"
+    PGPASSWORD=$(percent_decoded "${BASH_REMATCH[3]}")
+    export PGPASSWORD
+  elif [[ $url =~ [?\&\ ]password= || $url == password=* ]]; then
+    say_and_leave 2 'give the password as postgres://USER:PASSWORD@..., PGPASSWORD or PGPASSFILE'
+  fi
+}
+
+# The psql statements for one numbered file. `ran` remembers that something new was applied.
+numbered() {
+  local file=$1 name version hash
+  name=${file##*/} hash=$(sha "$file")
+  [[ $name =~ ^([0-9]{4})_[a-z0-9_]+\.sql$ ]] || say_and_leave 1 "$name is not named NNNN_what.sql"
+  version=$((10#${BASH_REMATCH[1]}))
+  ((version > last)) || say_and_leave 1 "two files have the number ${BASH_REMATCH[1]}; renumber the newer one"
+  last=$version
+  cat <<SQL
+SELECT count(*) = 0 AS is_new, coalesce(bool_or(sha256 <> '$hash'), false) AS is_edited
+  FROM schema_migrations WHERE version = $version \\gset
+\\if :is_edited
+  DO \$\$ BEGIN RAISE EXCEPTION '$name was edited after this database had applied it. Restore the file as it was '
+    'released (git log -- migrations/$name) and put the change into a new file with the next free number.'; END \$\$;
+\\elif :is_new
+  SELECT coalesce(max(version), 0) > $version AS is_late FROM schema_migrations \\gset
+  \\if :is_late
+    DO \$\$ BEGIN RAISE EXCEPTION '$name is new here, but this database already has a higher number. '
+      'Give the file the next free number.'; END \$\$;
+  \\endif
+  \\echo apply $name
+  BEGIN;
+  \\i $(quoted "$file")
+  INSERT INTO schema_migrations (version, name, sha256) VALUES ($version, '$name', '$hash');
+  COMMIT;
+  \\set ran true
+\\endif
+SQL
+}
+
+one_function() {
+  local file=$1 name hash
+  name=$(basename "$file" .sql) hash=$(sha "$file")
+  cat <<SQL
+SELECT :'ran' = 'true' OR NOT EXISTS (SELECT FROM schema_functions WHERE name = '$name' AND sha256 = '$hash')
+    AS is_changed \\gset
+\\if :is_changed
+  \\echo function $name
+  \\i $(quoted "$file")
+  INSERT INTO schema_functions (name, sha256) VALUES ('$name', '$hash')
+      ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, applied_at = clock_timestamp();
+\\endif
+SQL
+}
+
+opening() {
+  cat <<SQL
+\\set VERBOSITY terse
+\\set ran false
+SET client_min_messages = warning;
+SET search_path = public;
+SELECT pg_try_advisory_lock($lock_key) AS is_mine \\gset
+\\if :is_mine
+\\else
+  \\echo another run is at work, waiting for it
+  SELECT pg_advisory_lock($lock_key) \\g /dev/null
+\\endif
+CREATE TABLE IF NOT EXISTS schema_migrations (
+  version    integer     NOT NULL PRIMARY KEY,
+  name       text        NOT NULL,
+  sha256     text        NOT NULL,
+  applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  applied_by text        NOT NULL DEFAULT session_user
+);
+COMMENT ON TABLE schema_migrations IS 'Numbered files that migrations/apply.sh has run here, with their checksums.';
+CREATE TABLE IF NOT EXISTS schema_functions (
+  name       text        NOT NULL PRIMARY KEY,
+  sha256     text        NOT NULL,
+  applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE schema_functions IS 'Files of migrations/functions as they were last applied here.';
+SQL
+}
+
+closing() {
+  cat <<SQL
+SELECT max(version) AS version, max(version) > $last AS is_ahead FROM schema_migrations \\gset
+\\if :is_ahead
+  DO \$\$ BEGIN RAISE EXCEPTION 'The database is newer than this folder, which ends at $last. '
+    'Use the newer checkout.'; END \$\$;
+\\endif
+BEGIN;
+SET LOCAL check_function_bodies = off;   -- files come by name, not by who calls whom
+SQL
+  local file
+  for file in "${functions[@]}"; do one_function "$file"; done
+  cat <<SQL
+COMMIT;
+\\echo schema is at version :version
+SQL
+}
+
+while (($# > 0)); do
+  case $1 in
+    --database) (($# > 1)) || say_and_leave 2 '--database needs a URL'; url=$2; shift 2 ;;
+    --database=*) url=${1#*=}; shift ;;
+    --help) sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    *) say_and_leave 2 "unknown argument $1 (--database URL, --help)" ;;
+  esac
+done
+command -v psql > /dev/null || say_and_leave 1 'psql is not installed (Debian: postgresql-client)'
+shopt -s nullglob
+files=("$here"/[0-9]*.sql) functions=("$here"/functions/*.sql)
+((${#files[@]} > 0)) || say_and_leave 1 "no numbered files in $here"
+hide_password
+
+# The whole script is made before psql starts, so that a badly named file stops it before anything ran.
+last=0
+script=$(mktemp)
+trap 'rm -f -- "$script"' EXIT
+{
+  opening
+  for file in "${files[@]}"; do numbered "$file"; done
+  closing
+} > "$script"
+export PGAPPNAME=tracepool-migrate
+psql ${url:+--dbname="$url"} --no-psqlrc --quiet --set ON_ERROR_STOP=1 --file "$script" || exit 1

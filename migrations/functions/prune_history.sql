@@ -1,0 +1,50 @@
+-- Forgets what trace_policy says is too old: archived days (with the evidence of their traces), statistics, ended
+-- batches, resolved alerts, and processes that have been gone for a day and hold no lease. Returns how many rows and
+-- partitions went.
+CREATE OR REPLACE FUNCTION prune_history() RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+  v_now    timestamptz := clock_timestamp();
+  v_policy trace_policy;
+  v_since  timestamptz;
+  v_name   text;
+  v_total  integer := 0;
+  v_count  integer;
+BEGIN
+  SELECT * INTO v_policy FROM trace_policy;
+  IF v_policy.archive_keep_days > 0 THEN
+    v_since := v_now - v_policy.archive_keep_days * interval '1 day';
+    FOR v_name IN
+      SELECT c.relname
+        FROM pg_inherits i
+        JOIN pg_class c ON c.oid = i.inhrelid
+       WHERE i.inhparent = 'public.trace_archive'::regclass AND c.relkind = 'r'
+         AND c.relname < 'trace_archive_' || to_char(v_since AT TIME ZONE 'UTC', 'YYYYMMDD')
+    LOOP
+      EXECUTE format('DELETE FROM public.trace_evidence e USING public.%I a WHERE e.request_id = a.request_id', v_name);
+      EXECUTE format('DROP TABLE public.%I', v_name);
+      v_total := v_total + 1;
+    END LOOP;
+  END IF;
+
+  v_since := v_now - v_policy.statistics_days * interval '1 day';
+  DELETE FROM ip_pool_statistics WHERE recorded_at < v_since;
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  v_total := v_total + v_count;
+  DELETE FROM trace_batches WHERE ended_at < v_since;
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  v_total := v_total + v_count;
+  DELETE FROM alerts WHERE resolved_at < v_since;
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  v_total := v_total + v_count;
+  DELETE FROM process_heartbeats h
+   WHERE h.seen_at < v_now - interval '1 day'
+     AND NOT EXISTS (SELECT FROM ip_rotation_pool p WHERE p.status = 'locked' AND p.locked_by = h.incarnation);
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  RETURN v_total + v_count;
+END $$;
+COMMENT ON FUNCTION prune_history() IS 'Drops history that is older than trace_policy keeps it.';
+REVOKE ALL ON FUNCTION prune_history() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION prune_history() TO tracepool_monitor, tracepool_admin;
