@@ -13,15 +13,15 @@ AS $$
              FROM (SELECT
                      FROM active_trace_requests t
                     WHERE t.target_country = place.country AND t.next_attempt_at IS NOT NULL
-                    LIMIT 20000) AS some) AS few
+                    LIMIT 20000) AS waiting) AS few
   ), estimate AS (   -- shared by the countries whose count stopped
     SELECT greatest(0, (SELECT c.reltuples::bigint FROM pg_class c
                          WHERE c.oid = 'active_trace_requests_due'::regclass)
                        - coalesce(sum(counted.n) FILTER (WHERE counted.n < 20000), 0))
-           / nullif(count(*) FILTER (WHERE counted.n >= 20000), 0) AS each
+           / nullif(count(*) FILTER (WHERE counted.n >= 20000), 0) AS share
       FROM counted
   )
-  SELECT counted.country, CASE WHEN counted.n < 20000 THEN counted.n ELSE greatest(counted.n, estimate.each)::bigint END
+  SELECT counted.country, CASE WHEN counted.n < 20000 THEN counted.n ELSE greatest(counted.n, estimate.share)::bigint END
     FROM counted
    CROSS JOIN estimate
 $$;
