@@ -53,6 +53,7 @@ enum err_blame {
     X(TRACE_TIMEOUT,    "trace_timeout",      TARGET, true)  /* the whole trace's deadline */                 \
     X(MODE_UNAVAILABLE, "mode_unavailable",   US,     false) /* no browser here */                            \
     X(LEASE_EXPIRED,    "lease_expired",      US,     true)  /* nobody finished it in time */                 \
+    X(QUEUE_EXPIRED,    "queue_expired",      US,     false) /* no worker and IP took it in time */           \
     X(WORKER_DIED,      "worker_died",        US,     true)  /* its worker ended in mid-trace */              \
     X(SHUTDOWN,         "shutdown",           US,     true)  /* given back by a draining worker */            \
     X(DATABASE,         "database",           US,     true)  /* PostgreSQL refused or went away */            \
