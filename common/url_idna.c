@@ -6,6 +6,9 @@
  * applies the stricter rules of IDNA 2008, and Debian 12's knows Unicode 14. So the domain goes to it label
  * by label, code points that changed since are replaced first (NEWER), and a label that it refuses for
  * its hyphens or symbols (i❤.example) is put together here from the pieces that it accepts.
+ *
+ * What remains stricter than a browser: a combining mark after a symbol is refused. What remains laxer: the
+ * bidi rule looks at one label at a time. Neither leads anywhere else than a browser would go.
  */
 #include "common/url_internal.h"
 
@@ -14,6 +17,7 @@
 
 enum {
     LABEL_MAX_CODES = 512, /* DNS has room for 63 bytes; browsers give a little more, so do we */
+    FIRST_CODE = 128,      /* that is not ASCII */
     REMOVED = 0xffffffff,
 };
 
@@ -49,8 +53,11 @@ struct label {
     size_t len;
 };
 
+/* Stands for itself in a label: a symbol, or any ASCII character that is neither letter nor digit. */
 static bool is_symbol(uint32_t code)
 {
+    if (code < FIRST_CODE)
+        return !((code | 0x20) >= 'a' && (code | 0x20) <= 'z') && !(code >= '0' && code <= '9');
     for (size_t i = 0; i < ARRAY_LEN(SYMBOLS); i++)
         if (code >= SYMBOLS[i].from && code <= SYMBOLS[i].to)
             return true;
@@ -86,7 +93,7 @@ static void append_lower(struct buf *out, char c)
 
 /* --- punycode (RFC 3492), which libidn2 does not offer by itself -------------------------------------- */
 
-enum { BASE = 36, TMIN = 1, TMAX = 26, SKEW = 38, DAMP = 700, FIRST_BIAS = 72, FIRST_CODE = 128 };
+enum { BASE = 36, TMIN = 1, TMAX = 26, SKEW = 38, DAMP = 700, FIRST_BIAS = 72 };
 
 static uint32_t adapt(uint32_t delta, uint32_t count, bool is_first)
 {
@@ -292,14 +299,14 @@ static bool is_punycode(const struct label *l)
            l->codes[3] == '-';
 }
 
-/* Hyphens and symbols stand for themselves; libidn2 maps and checks what is between them. */
+/* libidn2 maps and checks what is between symbols. */
 static bool map_by_runs(const struct label *l, struct label *mapped)
 {
     size_t from = 0;
 
     mapped->len = 0;
     for (size_t i = 0; i < l->len; i++) {
-        if (l->codes[i] != '-' && !is_symbol(l->codes[i]))
+        if (!is_symbol(l->codes[i]))
             continue;
         if (!add_run(mapped, l->codes + from, i - from) || !add_code(mapped, l->codes[i]))
             return false;
@@ -355,6 +362,7 @@ static bool append_label(struct buf *out, const struct label *l)
     case IDN2_2HYPHEN:
     case IDN2_HYPHEN_STARTEND:
     case IDN2_TOO_BIG_LABEL:
+    case IDN2_ALABEL_ROUNDTRIP_FAILED:
         return append_by_runs(out, l);
     default:
         return false;

@@ -37,19 +37,31 @@ static struct str after_last_at(struct str s)
     return str_slice(s, from, s.len);
 }
 
-/* The length of "scheme:" and its slashes; 0 when it begins with none, or with "host:port". */
-static size_t scheme_end(struct str url, size_t *colon)
+static size_t skip_slashes(struct str s, size_t at)
 {
-    size_t at = *colon = find_any(url, 0, ":/\\?#@");
-
-    if (at == url.len || url.ptr[at] != ':')
-        return 0;
-    for (at++; at < url.len && (url.ptr[at] == '/' || url.ptr[at] == '\\');)
+    while (at < s.len && (s.ptr[at] == '/' || s.ptr[at] == '\\'))
         at++;
-    if (at > *colon + 1 || str_equal_nocase(str_slice(url, 0, *colon), STR("http")) ||
-        str_equal_nocase(str_slice(url, 0, *colon), STR("https")))
+    return at;
+}
+
+/* Appends "scheme://" or "//", and returns where the authority begins. "host:port" has neither. */
+static size_t append_scheme(struct buf *out, struct str url)
+{
+    size_t colon = find_any(url, 0, ":/\\?#@");
+    struct str scheme = str_slice(url, 0, colon);
+    bool has_colon = colon < url.len && url.ptr[colon] == ':';
+    size_t at = skip_slashes(url, has_colon ? colon + 1 : 0);
+
+    if (has_colon &&
+        (at > colon + 1 || str_equal_nocase(scheme, STR("http")) || str_equal_nocase(scheme, STR("https")))) {
+        append_safe(out, scheme);
+        buf_append(out, "://", 3);
         return at;
-    return 0;
+    }
+    if (has_colon || at < 2)
+        return 0;
+    buf_append(out, "//", 2);
+    return at;
 }
 
 static bool is_port(struct str s)
@@ -125,15 +137,10 @@ static void append_names(struct buf *out, struct str query)
 
 void url_scrub(struct str url, struct buf *out)
 {
-    size_t colon, end;
+    size_t end;
 
     url = str_trim(url);
-    end = scheme_end(url, &colon);
-    if (end) {
-        append_safe(out, str_slice(url, 0, colon));
-        buf_append(out, "://", 3);
-    }
-    url = append_host(out, str_slice(url, end, url.len));
+    url = append_host(out, str_slice(url, append_scheme(out, url), url.len));
     end = find_any(url, 0, "?#");
     append_path(out, str_slice(url, 0, end));
     if (end < url.len && url.ptr[end] == '?')
