@@ -1,0 +1,372 @@
+/*
+ * child.c - see child.h.
+ */
+#include "worker/child.h"
+
+#include "common/log.h"
+#include "common/metrics.h"
+#include "common/pg/row.h"
+#include "worker/claim_row.h"
+#include "worker/queries.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FLUSH_MS = 5000, APPLICATION_MAX = 64 };
+
+static const char *const channels[] = {"tracepool_requests", "tracepool_batches", NULL};
+
+/* --- traces ---------------------------------------------------------------------------------- */
+
+struct trace *child_find(struct child *c, struct str request_id, int attempt)
+{
+    for (struct trace *t = c->traces; t; t = t->next) {
+        if (t->claim.attempt == attempt && str_equal(t->claim.request_id, request_id))
+            return t;
+    }
+    return NULL;
+}
+
+static void on_trace_closed(uv_handle_t *handle)
+{
+    struct trace *t = container_of((uv_timer_t *)handle, struct trace, deadline);
+
+    arena_finish(&t->arena);
+    free(t);
+}
+
+static void check_drained(struct child *c);
+
+void child_trace_gone(struct child *c, struct trace *t)
+{
+    if (t->prev)
+        t->prev->next = t->next;
+    else
+        c->traces = t->next;
+    if (t->next)
+        t->next->prev = t->prev;
+    c->ntraces--;
+    metrics_set(METRIC_TRACES_RUNNING, c->ntraces);
+    uv_close((uv_handle_t *)&t->deadline, on_trace_closed);
+    check_drained(c);
+}
+
+static struct trace *add_trace(struct child *c, int64_t claimed_ms)
+{
+    struct trace *t = calloc(1, sizeof(*t));
+
+    if (!t)
+        abort();
+    arena_init(&t->arena, (size_t)c->conf->trace_memory_max_bytes);
+    uv_timer_init(&c->loop, &t->deadline);
+    t->child = c;
+    t->claimed_ms = claimed_ms;
+    t->lease_until_ms = claimed_ms + c->conf->trace_lease_s * 1000;
+    t->next = c->traces;
+    if (t->next)
+        t->next->prev = t;
+    c->traces = t;
+    c->ntraces++;
+    metrics_set(METRIC_TRACES_RUNNING, c->ntraces);
+    return t;
+}
+
+static void on_rows(void *arg, const PGresult *res, const char *batch, int64_t sent_ms)
+{
+    struct child *c = arg;
+    struct claim_columns at = claim_columns_of(res);
+
+    for (int row = 0; row < PQntuples(res); row++) {
+        struct trace *t = add_trace(c, sent_ms);
+
+        if (!claim_read(res, row, &at, c->conf, &t->arena, &t->claim, &t->err))
+            log_warn("trace.unusable", kv("trace", t->claim.request_id), kv_err(&t->err));
+        t->claim.batch_id = arena_copy(&t->arena, str_from(batch));
+        cursors_put(&c->claims.cursors, t->claim.country, row_str(res, row, at.request_cursor),
+                    row_str(res, row, at.ip_cursor));
+        trace_begin(t);
+    }
+}
+
+static int free_slots(void *arg)
+{
+    const struct child *c = arg;
+    int64_t left = c->conf->worker_slots - c->ntraces;
+
+    return left > 0 ? (int)left : 0;
+}
+
+static void on_claim_lost(void *arg)
+{
+    struct child *c = arg;
+
+    upkeep_claim_lost(&c->upkeep);
+}
+
+static void on_stored(void *arg)
+{
+    struct child *c = arg;
+
+    claims_resume(&c->claims);
+}
+
+void child_let_go(struct child *c)
+{
+    struct trace *next;
+
+    for (struct trace *t = c->traces; t; t = next) {
+        enum trace_state to;
+
+        next = t->next;
+        if (!trace_next(t->state, EV_LET_GO, &to))
+            continue;
+        t->is_let_go = true;
+        trace_step(t, EV_LET_GO);
+    }
+}
+
+/* --- the database ---------------------------------------------------------------------------- */
+
+static void on_up(void *arg)
+{
+    struct child *c = arg;
+
+    log_info("database.up");
+    if (!c->was_ready) {
+        log_info("worker.ready", kv("incarnation", c->me->incarnation), kv("mode", c->conf->worker_mode),
+                 kv("slots", c->conf->worker_slots), kv("schema", TRACEPOOL_SCHEMA));
+        proc_child_ready(c->me);
+        c->was_ready = true;
+    }
+    upkeep_wake(&c->upkeep);
+    finish_wake(&c->finish);
+    claims_wake_batches(&c->claims);
+    claims_wake(&c->claims);
+}
+
+static void on_down(void *arg, const struct err *err)
+{
+    static struct log_gate gate;
+
+    (void)arg;
+    if (!log_gate_opens(&gate))
+        return;
+    if (err->code == ERR_SCHEMA)
+        log_error("database.unfit", kv_err(err), kv("advice", "run migrations/apply.sh"));
+    else
+        log_warn("database.down", kv("times", gate.held_back), kv_err(err));
+}
+
+static void on_listen_up(void *arg)
+{
+    struct child *c = arg;
+
+    claims_wake_batches(&c->claims);
+    claims_wake(&c->claims);
+}
+
+static void on_notify(void *arg, const char *channel, const char *payload)
+{
+    struct child *c = arg;
+
+    (void)payload;
+    if (strcmp(channel, "tracepool_batches") == 0)
+        claims_wake_batches(&c->claims);
+    else
+        claims_wake(&c->claims);
+}
+
+static void connect_database(struct child *c)
+{
+    const struct conf *conf = c->conf;
+    bool has_listen_url = conf->database_listen_url[0] != '\0';
+    char name[APPLICATION_MAX];
+    struct pg_options options = {
+        .loop = &c->loop,
+        .url = conf->database_url,
+        .application_name = name,
+        .queries = worker_queries,
+        .nqueries = worker_nqueries,
+        .channels = has_listen_url ? NULL : channels,
+        .pooled = conf->database_pooled,
+        .connect_timeout_ms = conf->database_connect_timeout_ms,
+        .query_timeout_ms = conf->database_query_timeout_ms,
+        .schema_version = TRACEPOOL_SCHEMA,
+        .arg = c,
+        .on_up = on_up,
+        .on_down = on_down,
+        .on_notify = on_notify,
+    };
+
+    snprintf(name, sizeof(name), "tracepool-worker %s", c->me->incarnation);
+    c->pg = pg_create(&options);
+    if (!has_listen_url)
+        return;
+    options.url = conf->database_listen_url;
+    options.channels = channels;
+    options.queries = NULL;
+    options.nqueries = 0;
+    options.pooled = false;
+    options.schema_version = 0;
+    options.on_up = on_listen_up;
+    c->listen = pg_create(&options);
+}
+
+/* --- draining -------------------------------------------------------------------------------- */
+
+static void end(struct child *c)
+{
+    if (c->is_ending)
+        return;
+    c->is_ending = true;
+    uv_stop(&c->loop);
+}
+
+static void check_drained(struct child *c)
+{
+    if (c->is_draining && c->ntraces == 0 && !c->claims.is_asking)
+        end(c);
+}
+
+static void on_claims_idle(void *arg)
+{
+    check_drained(arg);
+}
+
+static void on_flush_over(uv_timer_t *timer)
+{
+    end(container_of(timer, struct child, drain));
+}
+
+/* The time for running traces is over: hand them back; results get a moment more to be stored. */
+static void flush(struct child *c)
+{
+    if (c->is_flushing)
+        return;
+    c->is_flushing = true;
+    child_let_go(c);
+    uv_timer_start(&c->drain, on_flush_over, FLUSH_MS, 0);
+}
+
+static void on_drain_over(uv_timer_t *timer)
+{
+    flush(container_of(timer, struct child, drain));
+}
+
+static void drain(struct child *c)
+{
+    if (c->is_draining) {
+        flush(c); /* asked twice: now */
+        return;
+    }
+    log_info("worker.draining", kv("traces", c->ntraces));
+    c->is_draining = true;
+    claims_stop(&c->claims);
+    uv_timer_start(&c->drain, on_drain_over, (uint64_t)c->conf->worker_drain_s * 1000, 0);
+    check_drained(c);
+}
+
+static void on_signal(void *arg, int signum)
+{
+    if (signum != SIGHUP) /* the parent's: it replaces its children */
+        drain(arg);
+}
+
+static void on_parent_gone(void *arg)
+{
+    struct child *c = arg;
+
+    if (!c->is_draining)
+        drain(c);
+}
+
+static void on_sibling_dead(void *arg, const char *incarnation)
+{
+    struct child *c = arg;
+
+    upkeep_sibling_dead(&c->upkeep, incarnation);
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+static void start(struct child *c)
+{
+    uv_loop_init(&c->loop);
+    loop_signals_start(&c->signals, &c->loop, on_signal, c);
+    uv_timer_init(&c->loop, &c->drain);
+    srandom((unsigned)getpid() ^ (unsigned)loop_now_us());
+    secrets_init(&c->secrets, c->conf->worker_secrets_dir);
+    c->tracer = tracer_create(&c->loop);
+    connect_database(c);
+    finish_init(&c->finish, &c->loop, c->pg, c->me->incarnation, on_stored, c);
+    claims_init(&c->claims, &c->loop, c->conf, c->pg, c->me->incarnation);
+    c->claims.free_slots = free_slots;
+    c->claims.on_rows = on_rows;
+    c->claims.on_lost = on_claim_lost;
+    c->claims.on_idle = on_claims_idle;
+    c->claims.arg = c;
+    upkeep_start(&c->upkeep, c);
+    if (c->me->is_child) {
+        c->control.on_parent_gone = on_parent_gone;
+        c->control.on_sibling_dead = on_sibling_dead;
+        c->control.arg = c;
+        proc_control_start(&c->control, &c->loop, c->me);
+    }
+}
+
+/* What is left when the flush was in vain: their leases end, or a sibling is told that we died. */
+static int leave_traces(struct child *c)
+{
+    struct trace *next;
+    int left = c->ntraces;
+
+    if (left > 0)
+        log_warn("worker.left", kv("traces", left));
+    for (struct trace *t = c->traces; t; t = next) {
+        next = t->next;
+        if (t->job)
+            tracer_cancel(t->job);
+        uv_close((uv_handle_t *)&t->deadline, on_trace_closed);
+    }
+    c->traces = NULL;
+    c->ntraces = 0;
+    return left;
+}
+
+static void finish(struct child *c)
+{
+    if (c->me->is_child)
+        proc_control_stop(&c->control);
+    loop_signals_stop(&c->signals);
+    uv_close((uv_handle_t *)&c->drain, NULL);
+    upkeep_close(&c->upkeep);
+    claims_close(&c->claims);
+    finish_close(&c->finish);
+    tracer_destroy(c->tracer, NULL, NULL);
+    pg_destroy(c->pg, NULL, NULL);
+    if (c->listen)
+        pg_destroy(c->listen, NULL, NULL);
+    loop_finish(&c->loop);
+    secrets_finish(&c->secrets);
+}
+
+int child_run(const struct conf *conf, const struct proc_child *me)
+{
+    struct child *c = calloc(1, sizeof(*c));
+    int left;
+
+    if (!c)
+        abort();
+    c->conf = conf;
+    c->me = me;
+    start(c);
+    uv_run(&c->loop, UV_RUN_DEFAULT);
+    left = leave_traces(c);
+    finish(c);
+    log_info("worker.ended", kv("left", left));
+    free(c);
+    return left > 0;
+}

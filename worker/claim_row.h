@@ -1,0 +1,30 @@
+/*
+ * claim_row.h - one row of claim_traces() as what the tracer needs.
+ */
+#ifndef TRACEPOOL_WORKER_CLAIM_ROW_H
+#define TRACEPOOL_WORKER_CLAIM_ROW_H
+
+#include "common/conf.h"
+#include "worker/trace.h"
+
+#include <libpq-fe.h>
+
+/* The numbers of the columns in one result; looked up once per result. */
+struct claim_columns {
+    int request_id, attempt, retry_count, max_retries, offer_name, url, country, options, wait_ms, ip;
+    int scheme, host, port, user, secret, request_cursor, ip_cursor;
+};
+struct claim_columns claim_columns_of(const PGresult *res);
+
+/* "tracepool/VERSION (+contact)", or http.user_agent where the operator set one; in the arena. */
+struct str claim_user_agent(const struct conf *conf, struct arena *a);
+
+/*
+ * Fills the claim from a row; text is copied into the arena. Identity (request, attempt, ip) is there
+ * even on failure, because a claim that can't be traced must be finished all the same.
+ * ERR_PROXY_UNKNOWN, ERR_BAD_INPUT or ERR_TOO_BIG say what can't be used.
+ */
+NODISCARD bool claim_read(const PGresult *res, int row, const struct claim_columns *at,
+                          const struct conf *conf, struct arena *a, struct trace_claim *out, struct err *err);
+
+#endif

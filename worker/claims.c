@@ -1,0 +1,276 @@
+/*
+ * claims.c - see claims.h. What is due, and which proxies are free, is decided by claim_traces().
+ */
+#include "worker/claims.h"
+
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/metrics.h"
+#include "common/pg/row.h"
+#include "worker/queries_worker.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    FULL_SHARE = 20, /* full scans take one part in so many of the time */
+    FULL_PAUSE_MIN_MS = 5,
+    BATCH_POLLS = 5, /* look for open and for ended batches every so many polls */
+    NUMBER_MAX = 24,
+    ARRAY_MAX_BYTES = CURSORS_MAX * (CURSOR_TEXT_MAX + 4),
+};
+
+static void ask_next(struct claims *c);
+
+char *claims_countries(const char *list)
+{
+    SCOPED_VALUE(buf) out;
+
+    buf_init(&out, ARRAY_MAX_BYTES);
+    for (struct str rest = str_from(list), part; str_cut(&rest, ',', &part);) {
+        part = str_trim(part);
+        if (part.len && str_find(part, 0, '"') == part.len && str_find(part, 0, '\\') == part.len)
+            buf_printf(&out, "%s\"%.*s\"", out.len ? "," : "{", STR_ARG(part));
+    }
+    if (out.len == 0 || !buf_append_char(&out, '}'))
+        return NULL;
+    return strdup(buf_cstr(&out));
+}
+
+static void arm_poll(struct claims *c);
+
+static void on_poll(uv_timer_t *timer)
+{
+    struct claims *c = container_of(timer, struct claims, poll);
+    bool is_batch_mode = strcmp(c->conf->worker_mode, "batch") == 0;
+
+    c->wants_claim = true;
+    if (is_batch_mode || c->nbatches > 0)
+        c->wants_batches = true;
+    if (c->polls++ % BATCH_POLLS == 0)
+        c->wants_batches = c->wants_settle = true;
+    arm_poll(c);
+    ask_next(c);
+}
+
+/* The next poll: at most poll_ms from now, at least three quarters of it, so that children spread. */
+static void arm_poll(struct claims *c)
+{
+    int64_t most = c->conf->worker_poll_ms, jitter = most / 4;
+
+    uv_timer_start(&c->poll, on_poll, (uint64_t)(most - (jitter > 0 ? random() % jitter : 0)), 0);
+}
+
+void claims_init(struct claims *c, uv_loop_t *loop, const struct conf *conf, struct pg *pg,
+                 const char *worker)
+{
+    *c = (struct claims){.conf = conf, .pg = pg, .worker = worker};
+    c->countries = claims_countries(conf->worker_countries);
+    for (size_t i = 0; i < ARRAY_LEN(c->texts); i++)
+        buf_init(&c->texts[i], ARRAY_MAX_BYTES);
+    uv_timer_init(loop, &c->poll);
+    arm_poll(c);
+}
+
+void claims_close(struct claims *c)
+{
+    free(c->countries);
+    for (size_t i = 0; i < ARRAY_LEN(c->texts); i++)
+        buf_finish(&c->texts[i]);
+    uv_close((uv_handle_t *)&c->poll, NULL);
+}
+
+static bool may_scan_fully(const struct claims *c)
+{
+    return loop_now_ms() >= c->full_from_ms;
+}
+
+/* Whether this claim looks everywhere, or goes on at the cursors. */
+static bool chooses_full(const struct claims *c)
+{
+    if (c->cursors.n == 0 || c->batch[0])
+        return true;
+    return may_scan_fully(c) && (c->wants_full || loop_now_ms() >= c->full_due_ms);
+}
+
+static void note_full_scan(struct claims *c, int64_t took_ms)
+{
+    int64_t pause = took_ms * FULL_SHARE, now = loop_now_ms();
+
+    c->full_from_ms = now + (pause > FULL_PAUSE_MIN_MS ? pause : FULL_PAUSE_MIN_MS);
+    c->full_due_ms = now + c->conf->worker_full_scan_s * 1000;
+    metrics_add(METRIC_CLAIMS_FULL_SCAN, 1);
+}
+
+/*
+ * A short claim means: look everywhere next, as soon as that is allowed. A short full scan means that
+ * there is nothing for now; a NOTIFY that came meanwhile has set wants_claim, and is not forgotten.
+ */
+static void note_short(struct claims *c)
+{
+    int64_t pause = c->full_from_ms - loop_now_ms();
+
+    c->wants_full = true;
+    if (c->is_full)
+        return;
+    c->wants_claim = pause <= 0;
+    if (pause > 0)
+        uv_timer_start(&c->poll, on_poll, (uint64_t)pause, 0);
+}
+
+static void note_claim(struct claims *c, int rows)
+{
+    if (c->batch[0]) {
+        if (rows == 0)
+            c->wants_settle = true;
+        return;
+    }
+    if (rows < c->asked) {
+        note_short(c);
+        return;
+    }
+    c->wants_full = false;
+    c->wants_claim = true;
+}
+
+static void take_rows(struct claims *c, const PGresult *res)
+{
+    int64_t took_us = loop_now_us() - c->sent_us;
+    int rows = PQntuples(res);
+
+    metrics_observe_us(METRIC_CLAIM_SECONDS, took_us);
+    metrics_add(METRIC_TRACES_CLAIMED, rows);
+    if (rows == 0)
+        metrics_add(METRIC_CLAIMS_EMPTY, 1);
+    if (c->is_full && !c->batch[0])
+        note_full_scan(c, took_us / 1000);
+    note_claim(c, rows);
+    c->on_rows(c->arg, res, c->batch, c->sent_us / 1000);
+}
+
+/* True when the query was answered; a failure is left to the next poll or connection. */
+static bool is_answered(struct claims *c, const char *sqlstate, const struct err *err)
+{
+    static struct log_gate gate;
+
+    c->is_asking = false;
+    if (err->code == ERR_OK)
+        return true;
+    if (log_gate_opens(&gate))
+        log_warn("claim.failed", kv("times", gate.held_back), kv("sqlstate", sqlstate), kv_err(err));
+    return false;
+}
+
+static void on_claimed(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
+{
+    struct claims *c = arg;
+
+    if (is_answered(c, sqlstate, err)) {
+        take_rows(c, res);
+        ask_next(c);
+    } else {
+        c->on_lost(c->arg);
+        if (c->is_stopped)
+            c->on_idle(c->arg);
+    }
+}
+
+static void ask_claim(struct claims *c, int slots)
+{
+    char number[NUMBER_MAX], lease[NUMBER_MAX];
+    const char *values[7] = {
+        number, c->worker, lease, c->countries, NULL, NULL, c->batch[0] ? c->batch : NULL};
+
+    c->is_full = chooses_full(c);
+    if (!c->is_full) {
+        cursors_write(&c->cursors, &c->texts[0], &c->texts[1], &c->texts[2]);
+        for (int i = 0; i < 3; i++)
+            values[3 + i] = buf_cstr(&c->texts[i]);
+    }
+    snprintf(number, sizeof(number), "%d", slots);
+    snprintf(lease, sizeof(lease), "%lld", (long long)c->conf->trace_lease_s * 1000);
+    c->asked = slots;
+    c->sent_us = loop_now_us();
+    c->is_asking = true;
+    pg_send(c->pg, Q_CLAIM, values, 0, on_claimed, c);
+}
+
+static void on_batches(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
+{
+    struct claims *c = arg;
+
+    if (!is_answered(c, sqlstate, err))
+        return;
+    c->nbatches = PQntuples(res) < CLAIMS_BATCHES ? PQntuples(res) : CLAIMS_BATCHES;
+    c->next_batch = 0;
+    for (int i = 0; i < c->nbatches; i++)
+        snprintf(c->batches[i], CLAIMS_ID_MAX, "%s", row_cstr(res, i, row_column(res, "batch_id")));
+    ask_next(c);
+}
+
+static void on_settled(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
+{
+    struct claims *c = arg;
+
+    (void)res;
+    if (is_answered(c, sqlstate, err))
+        ask_next(c);
+}
+
+static void ask(struct claims *c, int query, pg_done_cb done)
+{
+    c->is_asking = true;
+    pg_send(c->pg, query, NULL, 0, done, c);
+}
+
+/* What is wanted most; the answer's callback asks for the next. */
+static void ask_next(struct claims *c)
+{
+    bool is_continuous = strcmp(c->conf->worker_mode, "continuous") == 0;
+    int slots;
+
+    if (c->is_stopped && !c->is_asking)
+        c->on_idle(c->arg);
+    if (c->is_asking || c->is_stopped || !pg_is_up(c->pg))
+        return;
+    slots = c->free_slots(c->arg);
+    if (c->wants_batches) {
+        c->wants_batches = false;
+        ask(c, Q_OPEN_BATCHES, on_batches);
+    } else if (c->next_batch < c->nbatches && slots > 0) {
+        memcpy(c->batch, c->batches[c->next_batch++], CLAIMS_ID_MAX);
+        ask_claim(c, slots);
+    } else if (c->wants_settle) {
+        c->wants_settle = false;
+        ask(c, Q_SETTLE_BATCHES, on_settled);
+    } else if (c->wants_claim && is_continuous && slots > 0) {
+        c->batch[0] = '\0';
+        c->wants_claim = false;
+        ask_claim(c, slots);
+    }
+}
+
+void claims_wake(struct claims *c)
+{
+    c->wants_claim = true;
+    ask_next(c);
+}
+
+void claims_wake_batches(struct claims *c)
+{
+    c->wants_batches = true;
+    ask_next(c);
+}
+
+void claims_resume(struct claims *c)
+{
+    if (c->nbatches > 0 && c->next_batch >= c->nbatches)
+        c->wants_batches = true;
+    ask_next(c);
+}
+
+void claims_stop(struct claims *c)
+{
+    c->is_stopped = true;
+    uv_timer_stop(&c->poll);
+}

@@ -1,0 +1,69 @@
+/*
+ * claims.h - when a child asks the queue for work, and for how much.
+ *
+ * One conversation with the database at a time: a claim for as many traces as there are free slots,
+ * or for an open batch, or a look at which batches are open. Asked on NOTIFY, when slots become free
+ * while the queue had more, and by polling with jitter, so nothing rests on NOTIFY alone.
+ *
+ * A claim goes on at each country's cursor. When it comes back short, a full scan follows, because the
+ * missing work may lie behind a cursor or in a new country; full scans may take a twentieth of the time
+ * at most, however slow they have become.
+ */
+#ifndef TRACEPOOL_WORKER_CLAIMS_H
+#define TRACEPOOL_WORKER_CLAIMS_H
+
+#include "common/conf.h"
+#include "common/pg/conn.h"
+#include "worker/cursors.h"
+
+enum { CLAIMS_BATCHES = 32, CLAIMS_ID_MAX = 40 };
+
+struct claims {
+    const struct conf *conf;
+    struct pg *pg;      /* borrowed */
+    const char *worker; /* our incarnation; borrowed */
+    bool is_asking;     /* a query of ours is on its way */
+    bool is_stopped;    /* draining: ask no more */
+    bool wants_claim;   /* there may be work */
+    bool wants_full;    /* the last claim came back short: look everywhere */
+    bool wants_batches; /* which batches are open? */
+    bool wants_settle;
+    bool is_full;                                /* the claim on its way is a full scan */
+    int asked;                                   /* slots of the claim on its way */
+    int64_t sent_us;                             /* when */
+    int64_t full_from_ms, full_due_ms;           /* a full scan may, and must, be made from then on */
+    char batches[CLAIMS_BATCHES][CLAIMS_ID_MAX]; /* open ones, oldest first */
+    int nbatches, next_batch;
+    char batch[CLAIMS_ID_MAX]; /* the claim on its way is for this one; "" for none */
+    char *countries;           /* of the settings, as an array literal; NULL: all. Owned */
+    struct cursors cursors;
+    struct buf texts[3]; /* for the cursors' literals */
+    uv_timer_t poll;
+    unsigned polls;
+    int (*free_slots)(void *arg);
+    /* The rows of a claim; batch is "" for none. sent_ms: loop clock when it was asked. */
+    void (*on_rows)(void *arg, const PGresult *res, const char *batch, int64_t sent_ms);
+    /* A claim got no answer: PostgreSQL may hold something for us that we know nothing of. */
+    void (*on_lost)(void *arg);
+    void (*on_idle)(void *arg); /* stopped, and nothing is on its way any more */
+    void *arg;
+};
+
+/* The callbacks and arg are set by the caller afterwards, before the first wake. */
+void claims_init(struct claims *c, uv_loop_t *loop, const struct conf *conf, struct pg *pg,
+                 const char *worker);
+void claims_close(struct claims *c);
+
+/* There may be work: a NOTIFY, or the database is there again. */
+void claims_wake(struct claims *c);
+/* A batch was asked for, or one changed. */
+void claims_wake_batches(struct claims *c);
+/* Slots became free: goes on if the queue had more than there was room for. */
+void claims_resume(struct claims *c);
+/* No more claims; what is on its way is still delivered. */
+void claims_stop(struct claims *c);
+
+/* "us, de" as an array literal for PostgreSQL; NULL for an empty list. Caller owns it. */
+char *claims_countries(const char *list);
+
+#endif

@@ -1,0 +1,130 @@
+/*
+ * enter.c - what each state of a trace starts: one thing and one deadline (trace.h has the table).
+ *
+ * Callbacks below turn what happened into an event and step; they start nothing themselves.
+ */
+#include "worker/child.h"
+
+#include "common/log.h"
+#include "common/metrics.h"
+
+enum { TRACER_GRACE_MS = 250 }; /* the tracer keeps its own deadline that well; ours is the net under it */
+
+static void on_deadline(uv_timer_t *timer)
+{
+    struct trace *t = container_of(timer, struct trace, deadline);
+
+    if (t->state != TRACE_FINISHING)
+        err_set(&t->err, ERR_TRACE_TIMEOUT, "%lld ms", (long long)t->claim.timeout_ms);
+    trace_step(t, EV_TIMEOUT);
+}
+
+static void arm_deadline(struct trace *t, int64_t at_ms)
+{
+    int64_t left_ms = at_ms - loop_now_ms();
+
+    uv_update_time(&t->child->loop);
+    uv_timer_start(&t->deadline, on_deadline, left_ms > 0 ? (uint64_t)left_ms : 0, 0);
+}
+
+static int64_t trace_ends_ms(const struct trace *t)
+{
+    return t->claimed_ms + t->claim.timeout_ms;
+}
+
+static bool find_secret(struct trace *t)
+{
+    struct child *c = t->child;
+    static struct log_gate gate;
+
+    if (t->claim.secret_name.len == 0)
+        return true;
+    if (secrets_get(&c->secrets, t->claim.secret_name, loop_now_ms(), &t->arena, &t->claim.proxy.password,
+                    &t->err))
+        return true;
+    metrics_add(METRIC_SECRETS_MISSING, 1);
+    if (log_gate_opens(&gate))
+        log_error("secret.missing", kv("trace", t->claim.request_id), kv("times", gate.held_back),
+                  kv_err(&t->err));
+    return false;
+}
+
+/* Whether it can be traced at all is known at once. */
+static enum trace_event enter_claimed(struct trace *t)
+{
+    log_debug("trace.claimed", kv("trace", t->claim.request_id), kv("attempt", t->claim.attempt),
+              kv("ip", t->claim.ip), kv("country", t->claim.country), kv("wait_ms", t->claim.wait_ms),
+              kv_url("url", t->claim.url));
+    if (t->child->is_draining) {
+        t->is_let_go = true;
+        return EV_LET_GO;
+    }
+    if (t->err.code != ERR_OK)
+        return EV_FAIL;
+    if (t->claim.mode == MODE_BROWSER) {
+        err_set(&t->err, ERR_MODE_UNAVAILABLE, "mode browser: this worker traces over HTTP");
+        return EV_FAIL;
+    }
+    return find_secret(t) ? EV_GO : EV_FAIL;
+}
+
+static void on_traced(void *arg, struct trace_result *result)
+{
+    struct trace *t = arg;
+
+    t->job = NULL;
+    t->result = result;
+    trace_step(t, EV_DONE);
+}
+
+static enum trace_event enter_http(struct trace *t)
+{
+    const struct conf *conf = t->child->conf;
+    int64_t left_ms = trace_ends_ms(t) - loop_now_ms();
+    struct tracer_request request = {
+        .url = t->claim.url,
+        .mode = t->claim.mode,
+        .proxy = t->claim.proxy,
+        .referrer = t->claim.referrer,
+        .user_agent = t->claim.user_agent,
+        .expected_params = t->claim.expected_params,
+        .nexpected_params = t->claim.nexpected_params,
+        .max_hops = t->claim.max_hops,
+        .total_timeout_ms = left_ms > 1 ? left_ms : 1,
+        .hop_timeout_ms = conf->trace_hop_timeout_s * 1000,
+        .connect_timeout_ms = conf->trace_connect_timeout_ms,
+        .max_body = (size_t)conf->trace_body_max_bytes,
+        .max_header = (size_t)conf->trace_header_max_bytes,
+        .allow_private = conf->trace_allow_private,
+        .ca_file = str_from(conf->http_ca_file),
+    };
+
+    t->job = tracer_start(t->child->tracer, &t->arena, &request, on_traced, t);
+    arm_deadline(t, trace_ends_ms(t) + TRACER_GRACE_MS);
+    return EV_WAIT;
+}
+
+static enum trace_event enter_finishing(struct trace *t)
+{
+    if (t->job)
+        tracer_cancel(t->job);
+    t->job = NULL;
+    t->ended_ms = loop_now_ms();
+    arm_deadline(t, t->lease_until_ms);
+    finish_add(&t->child->finish, t);
+    return EV_WAIT;
+}
+
+static enum trace_event enter_gone(struct trace *t)
+{
+    finish_forget(&t->child->finish, t);
+    child_trace_gone(t->child, t);
+    return EV_WAIT;
+}
+
+const trace_enter_fn trace_enter[TRACE_STATE_COUNT] = {
+    [TRACE_CLAIMED] = enter_claimed,
+    [TRACE_HTTP] = enter_http,
+    [TRACE_FINISHING] = enter_finishing,
+    [TRACE_GONE] = enter_gone,
+};
