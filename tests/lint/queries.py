@@ -68,8 +68,8 @@ names = lib.files("*/queries.sql")
 if not names:
     lib.report("queries.sql", 0, "there is none")
 with cluster.Cluster() as server:
-    server.migrate("lint")
-    with psycopg2.connect(server.url("lint")) as connection:
+    server.migrate()
+    with psycopg2.connect(server.url()) as connection:
         connection.autocommit = True
         for name in names:
             check(connection, name)
