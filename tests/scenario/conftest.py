@@ -10,35 +10,28 @@ worker    worker(*args, **environment): tracepool-worker on db, waited for until
 proxies   proxies(n, auth=None): n tinyproxies, each with an exit address of its own
 pool      add providers, IPs, offers and requests in one line each
 """
-import itertools
 import pathlib
 import sys
 import uuid
 
+import psycopg2.extras
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
-import cluster as cluster_lib  # noqa: E402
 import farm  # noqa: E402
 import web as web_lib  # noqa: E402
-
-_names = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def cluster():
-    with cluster_lib.Cluster() as server:
-        server.migrate("template")
-        yield server
+from cluster import OWNER, cluster  # noqa: E402, F401  (cluster is a fixture)
 
 
 @pytest.fixture
-def db(cluster):
-    name = f"scenario_{next(_names)}"
-    database = farm.Database(cluster.create_database(name, template="template"))
+def db(cluster):  # noqa: F811
+    made = cluster.new_database(template=OWNER)
+    database = farm.Database(made.url)
+    database.url_as = made.url_as  # as one of the programs' roles
     yield database
     database.close()
+    cluster.drop_database(made)
 
 
 @pytest.fixture
@@ -97,7 +90,7 @@ def worker(start, db, secrets_dir):
                     "trace.allow_private": "true", "trace.timeout_s": 20, "log.level": "debug"}
         options = [f"--{key}={value}" for key, value in settings.items()]
         return start("tracepool-worker", *options, *args, ready="worker.ready", ready_count=children,
-                     **{"DATABASE_URL": db.url, **environment})
+                     **{"DATABASE_URL": db.url_as("tracepool_worker"), **environment})
 
     return start_worker
 
@@ -107,8 +100,6 @@ class Pool:
 
     def __init__(self, db):
         self.db = db
-        db.run("INSERT INTO proxy_providers (provider, scheme, host_template, port_template) "
-               "VALUES ('other', 'http', '{ip}', '{port}') ON CONFLICT DO NOTHING")
 
     def add(self, proxy, country="us", provider="other"):
         """A tinyproxy (or anything with address and port) as an IP of that country."""
@@ -121,7 +112,6 @@ class Pool:
 
     def request(self, url, country="us", **columns):
         """A pending request; returns its id as text."""
-        import psycopg2.extras
         columns = {"request_id": str(uuid.uuid4()), "tracking_url": url, "target_country": country, **columns}
         values = [psycopg2.extras.Json(v) if isinstance(v, dict) else v for v in columns.values()]
         self.db.run(f"INSERT INTO active_trace_requests ({', '.join(columns)}) "
