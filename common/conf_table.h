@@ -37,6 +37,31 @@
     TEXT(  http,     user_agent,          "",                                      "what traces call themselves; empty: tracepool/VERSION (+http.contact)")\
     TEXT(  http,     contact,             "",                                      "page or mail address that a site's owner can turn to, for the default user agent")\
     TEXT(  http,     ca_file,             "",                                      "further certificate authorities, PEM; for private ones")        \
+    INT(   monitor,  interval_s,          "s",      10,        1,     3600,        "pause between two snapshots of pool and queue")                 \
+    INT(   monitor,  batch_wait_s,        "s",      30,        1,     3600,        "trace-worker: how long a batch may stand still before its caller is told so")\
+    TEXT(  api,      listen,              "127.0.0.1:8081",                        "address of the operator's API; anything but loopback needs a token")\
+    SECRET(api,      token,               "",                                      "bearer token that callers must send; empty: none is asked for (loopback only)")\
+    SECRET(api,      token_previous,      "",                                      "the token before the last change, still accepted")              \
+    INT(   api,      max_connections,     "",       256,       1,     65536,       "callers at once; above it the longest idle one is closed")      \
+    TEXT(  edge,     listen,              "127.0.0.1:8080",                        "where clicks come in: HOST:PORT, [V6]:PORT or unix:/path")      \
+    TEXT(  edge,     admin_listen,        "127.0.0.1:8082",                        "where /healthz, /readyz and /metrics are; empty: nowhere")      \
+    INT(   edge,     children,            "",       1,         1,     64,          "edge processes on the one listening socket")                    \
+    INT(   edge,     drain_s,             "s",      10,        0,     600,         "time for open answers, and for shipping, after SIGTERM")        \
+    INT(   edge,     max_connections,     "",       10000,     1,     1000000,     "connections of one child; above it the longest idle one is closed")\
+    INT(   edge,     head_timeout_ms,     "ms",     10000,     100,   600000,      "time from a request's first byte to its last")                  \
+    INT(   edge,     idle_timeout_ms,     "ms",     60000,     100,   3600000,     "time a connection may rest between two requests")               \
+    INT(   edge,     write_timeout_ms,    "ms",     10000,     100,   600000,      "time a client may take to accept an answer")                    \
+    TEXT(  edge,     spool_dir,           "/var/lib/tracepool/spool",              "folder of the spool and of the offers' snapshot; on a disk that survives a restart")\
+    INT(   edge,     spool_max_bytes,     "bytes",  1073741824,65536, 1099511627776, "size of the spool; above it clicks are answered 503")         \
+    INT(   edge,     segment_bytes,       "bytes",  4194304,   4096,  1073741824,  "size of one spool file; at most a fraction of spool_max_bytes") \
+    CHOICE(edge,     durability,          "fsync write", "fsync",                  "fsync: a click survives a power cut; write: it survives a crash of the edge")\
+    INT(   edge,     ship_batch,          "",       200,       1,     1000,        "clicks in one statement")                                       \
+    INT(   edge,     offers_poll_s,       "s",      30,        1,     3600,        "pause between two looks at the offers, when no NOTIFY came")    \
+    TEXT(  edge,     fallback_url,        "",                                      "where a click goes whose offer is unknown, inactive or broken and names no fallback itself; empty: it is answered 404")\
+    TEXT(  edge,     redirect_param,      "redirection_url",                       "parameter that names the next hop, for offers that name none; followed to their allowed_hosts only; empty: none")\
+    CHOICE(edge,     referrer_policy,     "off no-referrer origin origin-when-cross-origin same-origin strict-origin strict-origin-when-cross-origin no-referrer-when-downgrade unsafe-url", "off", "Referrer-Policy of a redirect; off: none is sent")\
+    TEXT(  edge,     trusted_proxies,     "",                                      "addresses of front proxies whose headers are believed: comma separated, as in 10.0.0.0/8, ::1, unix")\
+    TEXT(  edge,     country_header,      "",                                      "header in which a trusted proxy names the visitor's country, for offers with country_from = header")\
     /* end */
 /* clang-format on */
 

@@ -26,6 +26,41 @@
     X(PROXY_FAILURES,        WORKER,  COUNTER,   "tracepool_proxy_failures_total",       "",                      "Traces that failed through the proxy's fault.") \
     X(SECRETS_MISSING,       WORKER,  COUNTER,   "tracepool_proxy_secrets_missing_total","",                      "Traces whose proxy secret could not be read.") \
     X(SIBLINGS_RELEASED,     WORKER,  COUNTER,   "tracepool_worker_deaths_total",        "",                      "Dead children whose leases were given back.") \
+    X(SNAPSHOTS,             MONITOR, COUNTER,   "tracepool_snapshots_total",            "result=\"ok\"",       "Rows of statistics asked for, by what became of it.") \
+    X(SNAPSHOTS_FAILED,      MONITOR, COUNTER,   "tracepool_snapshots_total",            "result=\"failed\"",   "Rows of statistics asked for, by what became of it.") \
+    X(API_CALLS,             MONITOR, COUNTER,   "tracepool_api_calls_total",            "result=\"answered\"", "Calls of the operator's API.")      \
+    X(API_REFUSED,           MONITOR, COUNTER,   "tracepool_api_calls_total",            "result=\"refused\"",  "Calls of the operator's API.")      \
+    X(API_UNAUTHORISED,      MONITOR, COUNTER,   "tracepool_api_calls_total",            "result=\"unauthorised\"", "Calls of the operator's API.")  \
+    X(BATCHES_ASKED,         MONITOR, COUNTER,   "tracepool_batches_asked_total",        "",                      "Batches asked of the farm by trace-worker.") \
+    X(BATCHES_UNANSWERED,    MONITOR, COUNTER,   "tracepool_batches_unanswered_total",   "",                      "Batches that were closed because no worker took them.") \
+    X(EDGE_CLICKS_INSTANT,   EDGE,    COUNTER,   "tracepool_edge_clicks_total",          "path=\"track-hit-instant\"", "Clicks, by the path they asked for.") \
+    X(EDGE_CLICKS_OLD,       EDGE,    COUNTER,   "tracepool_edge_clicks_total",          "path=\"track-hit\"",    "Clicks, by the path they asked for.") \
+    X(EDGE_HEADS,            EDGE,    COUNTER,   "tracepool_edge_no_clicks_total",       "reason=\"head\"",      "Redirects that were no click: no row is made.") \
+    X(EDGE_PREFETCHES,       EDGE,    COUNTER,   "tracepool_edge_no_clicks_total",       "reason=\"prefetch\"",  "Redirects that were no click: no row is made.") \
+    X(EDGE_REDIRECTS,        EDGE,    COUNTER,   "tracepool_edge_answers_total",         "status=\"302\"",       "Answers to clicks, by HTTP status.") \
+    X(EDGE_BAD_REQUESTS,     EDGE,    COUNTER,   "tracepool_edge_answers_total",         "status=\"400\"",       "Answers to clicks, by HTTP status.") \
+    X(EDGE_NOT_FOUND,        EDGE,    COUNTER,   "tracepool_edge_answers_total",         "status=\"404\"",       "Answers to clicks, by HTTP status.") \
+    X(EDGE_BROKEN_OFFERS,    EDGE,    COUNTER,   "tracepool_edge_answers_total",         "status=\"500\"",       "Answers to clicks, by HTTP status.") \
+    X(EDGE_UNAVAILABLE,      EDGE,    COUNTER,   "tracepool_edge_answers_total",         "status=\"503\"",       "Answers to clicks, by HTTP status.") \
+    X(EDGE_FALLBACKS,        EDGE,    COUNTER,   "tracepool_edge_fallbacks_total",       "",                     "Clicks sent to a fallback URL: offer unknown, inactive or broken.") \
+    X(EDGE_VISIBLE_FOLLOWED, EDGE,    COUNTER,   "tracepool_edge_visible_targets_total", "result=\"followed\"",  "Clicks that named their next hop themselves.") \
+    X(EDGE_VISIBLE_REFUSED,  EDGE,    COUNTER,   "tracepool_edge_visible_targets_total", "result=\"refused\"",   "Clicks that named their next hop themselves.") \
+    X(EDGE_ANSWER_SECONDS,   EDGE,    HISTOGRAM, "tracepool_edge_answer_seconds",        "0.0005 0.001 0.002 0.005 0.01 0.025 0.05 0.1 0.25 1", "Time from a click's first byte to its answer.") \
+    X(OFFERS_LOADS,          EDGE,    COUNTER,   "tracepool_edge_offer_loads_total",     "",                     "Times that offers were taken over because they had changed.") \
+    X(SPOOL_APPENDED,        EDGE,    COUNTER,   "tracepool_spool_clicks_total",         "result=\"durable\"",   "Clicks given to the spool.") \
+    X(SPOOL_FAILED,          EDGE,    COUNTER,   "tracepool_spool_clicks_total",         "result=\"failed\"",    "Clicks given to the spool.") \
+    X(SPOOL_SYNCS,           EDGE,    COUNTER,   "tracepool_spool_syncs_total",          "",                     "Writes to the spool, each with all clicks that waited.") \
+    X(SPOOL_SYNC_SECONDS,    EDGE,    HISTOGRAM, "tracepool_spool_sync_seconds",         "0.0001 0.0005 0.001 0.005 0.01 0.05 0.1 0.5", "Time of one write with its sync.") \
+    X(SPOOL_BYTES,           EDGE,    GAUGE,     "tracepool_spool_bytes",                "",                     "Bytes of the spool on disk.") \
+    X(SPOOL_UNSHIPPED_BYTES, EDGE,    GAUGE,     "tracepool_spool_unshipped_bytes",      "",                     "Bytes of clicks that the database does not have yet.") \
+    X(SPOOL_AGE_SECONDS,     EDGE,    GAUGE,     "tracepool_spool_age_seconds",          "",                     "Age of the oldest click that the database does not have yet.") \
+    X(SPOOL_ADOPTED,         EDGE,    COUNTER,   "tracepool_spool_adopted_total",        "",                     "Segments taken over from processes that are gone.") \
+    X(SPOOL_TORN,            EDGE,    COUNTER,   "tracepool_spool_torn_total",           "",                     "Segments that ended in half a record: never acknowledged.") \
+    X(SPOOL_DAMAGED,         EDGE,    COUNTER,   "tracepool_spool_damaged_total",        "",                     "Damaged records that were passed over; their segments are kept.") \
+    X(SHIP_CLICKS,           EDGE,    COUNTER,   "tracepool_ship_clicks_total",          "",                     "Clicks committed to the database.") \
+    X(SHIP_BATCHES,          EDGE,    COUNTER,   "tracepool_ship_batches_total",         "",                     "Statements that committed clicks.") \
+    X(SHIP_RETRIES,          EDGE,    COUNTER,   "tracepool_ship_retries_total",         "",                     "Statements that failed and are sent again.") \
+    X(SHIP_QUARANTINED,      EDGE,    COUNTER,   "tracepool_ship_quarantined_total",     "",                     "Clicks that the database refused: see spool_quarantine.") \
     /* end */
 /* clang-format on */
 

@@ -1,0 +1,67 @@
+/*
+ * inbound.c - cuts a query into parameters.
+ */
+#include "edge/inbound.h"
+
+#include "common/click_ids.h"
+#include "common/url.h"
+
+static size_t count_pieces(struct str query)
+{
+    size_t n = query.len > 0;
+
+    for (size_t i = 0; i < query.len; i++)
+        n += query.ptr[i] == '&';
+    return n;
+}
+
+static bool read_param(struct arena *a, struct str piece, struct inbound_param *p)
+{
+    struct url_query_iter it;
+
+    url_query_init(&it, piece);
+    if (!url_query_next(&it, a, &p->name, &p->value))
+        return false;
+    p->raw = piece;
+    p->raw_name = str_slice(piece, 0, str_find(piece, 0, '='));
+    p->is_click_id = click_id_is(p->name);
+    return true;
+}
+
+bool inbound_read(struct arena *a, struct str query, struct inbound *out, struct err *err)
+{
+    struct inbound in = {.params = arena_alloc(a, count_pieces(query) * sizeof(struct inbound_param))};
+
+    for (struct str rest = query, piece; in.params && str_cut(&rest, '&', &piece);) {
+        if (piece.len && read_param(a, piece, &in.params[in.n]))
+            in.n++;
+    }
+    if (a->is_full)
+        return err_set(err, ERR_TOO_BIG, "a query of %zu bytes has too many parameters", query.len);
+    *out = in;
+    return true;
+}
+
+struct str inbound_take(struct inbound *in, struct str name)
+{
+    struct str value = {NULL, 0};
+
+    for (size_t i = 0; i < in->n; i++) {
+        struct inbound_param *p = &in->params[i];
+
+        if (p->is_own || !str_equal(p->name, name))
+            continue;
+        p->is_own = true;
+        if (!value.ptr)
+            value = p->value;
+    }
+    return value;
+}
+
+const struct inbound_param *inbound_last(const struct inbound *in, struct str name)
+{
+    for (size_t i = in->n; i-- > 0;)
+        if (!in->params[i].is_own && str_equal(in->params[i].name, name))
+            return &in->params[i];
+    return NULL;
+}

@@ -1,0 +1,55 @@
+/*
+ * spool_dir.h - the folder of spool files: making one, finding those that nobody owns any more.
+ *
+ * A file belongs to the process that holds its flock, which the kernel drops when that process ends,
+ * however it ends. Every call here may wait for the disk: none is made on a loop.
+ */
+#ifndef TRACEPOOL_EDGE_SPOOL_DIR_H
+#define TRACEPOOL_EDGE_SPOOL_DIR_H
+
+#include "common/err.h"
+#include "edge/segment.h"
+
+#include <stdint.h>
+
+/* A segment on disk, open and locked by us. */
+struct spool_file {
+    int fd;
+    char *path; /* owned */
+    uint64_t size;
+};
+
+/* Makes the folder if it is missing, readable by us alone. ERR_IO when it can't be used. */
+NODISCARD bool spool_dir_prepare(const char *dir, struct err *err);
+
+/*
+ * A new, locked segment that holds its header. Names sort in the order of owner (a UUIDv7), then number.
+ * With is_synced the folder's entry is on disk before it returns.
+ */
+NODISCARD bool spool_dir_create(const char *dir, const char *owner, unsigned number, bool is_synced,
+                                struct spool_file *out, struct err *err);
+
+struct spool_orphan {
+    struct spool_file file;
+    uint64_t start; /* where the records begin that the database may lack */
+};
+/*
+ * Takes over every segment that nobody holds, sorted by name; *orphans is malloc'ed (NULL if none).
+ * What can't be read is left where it is, and logged.
+ */
+size_t spool_dir_adopt(const char *dir, struct spool_orphan **orphans);
+
+/*
+ * Ends a segment whose records are all in the database: deletes it, or, when it was damaged, keeps it as
+ * NAME.damaged for a person to look at. Closes and frees.
+ */
+void spool_file_retire(struct spool_file *file, bool was_damaged);
+/* Closes and frees; the file stays for the next owner. */
+void spool_file_close(struct spool_file *file);
+/* Notes in the file that everything before offset is in the database. Not synced. */
+void spool_file_checkpoint(const struct spool_file *file, uint64_t offset);
+/* Reads up to len bytes at offset to the end of out; out grows by what came. */
+NODISCARD bool spool_file_read(const struct spool_file *file, uint64_t offset, size_t len, struct buf *out,
+                               struct err *err);
+
+#endif
