@@ -4,6 +4,9 @@
  * The parent forks and re-execs the same program (so that every child has a fresh address space),
  * restarts what died with backoff, drains on SIGTERM or SIGINT (a second one, or the deadline: SIGKILL),
  * and on SIGHUP replaces its children one by one: the new one is ready before the old one drains.
+ * A program whose children end three times in a row with status 2 (bad settings) before any of them
+ * serves is not tried for ever: the parent ends with that status.
+ *
  * Listening sockets are opened by the parent and inherited, so a queued connection survives both.
  *
  * A child learns what it is from proc_child(): its slot, its incarnation (a name never used again), the
@@ -59,7 +62,10 @@ struct proc_control {
 };
 void proc_control_start(struct proc_control *c, uv_loop_t *loop, const struct proc_child *child);
 void proc_control_stop(struct proc_control *c);
-/* Tells the parent that this child serves now; a SIGHUP reload waits for it before draining the old one. */
+/*
+ * Tells the parent that this child serves now. Every child must: a SIGHUP reload waits for it (30 s)
+ * before it drains the old one, and one that never comes is given up together with the reload.
+ */
 void proc_child_ready(const struct proc_child *child);
 
 #endif
