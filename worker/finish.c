@@ -94,14 +94,17 @@ static void log_end(const struct trace *t, struct str status)
 {
     const struct trace_result *r = t->result;
     const struct err *err = store_error(t);
+    const char *mode = r ? trace_mode_name(r->mode_used) : "";
+    int hops = r ? r->chain.nhops : 0;
 
     log_info("trace.done", kv("trace", t->claim.request_id), kv("status", status),
-             kv("outcome", outcome_name(store_outcome(t))), kv("attempt", t->claim.attempt),
-             kv("mode", r ? trace_mode_name(r->mode_used) : ""), kv("hops", r ? r->chain.nhops : 0),
-             kv("ms", t->ended_ms - t->claimed_ms), kv("ip", t->claim.ip), kv_err(err));
+             kv("outcome", outcome_name(store_outcome(t))), kv("attempt", t->claim.attempt), kv("mode", mode),
+             kv("hops", hops), kv("ms", t->ended_ms - t->claimed_ms), kv("ip", t->claim.ip));
+    if (err->code != ERR_OK)
+        log_info("trace.failed", kv("trace", t->claim.request_id), kv_err(err));
     if (str_equal(status, STR("pending")))
         log_info("trace.retry", kv("trace", t->claim.request_id), kv("retry", t->claim.retry_count + 1),
-                 kv("of", t->claim.max_retries), kv("error", err_name(err->code)));
+                 kv("of", t->claim.max_retries));
 }
 
 static void count_end(const struct trace *t, struct str status)
@@ -203,8 +206,10 @@ static void refused(struct finish *f, const struct err *err)
         requeue_sent(f);
     } else if (t && !t->is_cut && !t->is_let_go) {
         t->is_cut = true;
+        f->alone = f->alone > 0 ? f->alone : 1;
         requeue_sent(f);
     } else {
+        f->alone -= f->alone > 0;
         metrics_add(METRIC_TRACES_LOST, 1);
         step_sent(f, EV_FAIL);
     }

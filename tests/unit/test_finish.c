@@ -1,0 +1,264 @@
+/*
+ * test_finish.c - ended traces reach PostgreSQL in batches, and one that it refuses holds up nobody.
+ *
+ * The connection is replaced by stand-ins: a test sees each statement and answers it as PostgreSQL would.
+ */
+#include "tests/unit/test.h"
+
+#include "common/json.h"
+#include "common/pg/row.h"
+#include "worker/finish.h"
+#include "worker/queries_worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- stand-ins ------------------------------------------------------------------------------- */
+
+static bool is_up;
+static int nsent, sent_query;
+static json_t *sent_items;
+static pg_done_cb sent_done;
+static void *sent_arg;
+
+bool pg_is_up(const struct pg *pg)
+{
+    (void)pg;
+    return is_up;
+}
+
+void pg_send(struct pg *pg, int q, const char *const *values, int64_t timeout_ms, pg_done_cb done, void *arg)
+{
+    (void)pg;
+    (void)timeout_ms;
+    assert_null(sent_done); /* one at a time */
+    assert_string_equal(values[0], "host.1.1");
+    json_decref(sent_items);
+    sent_items = json_loads(values[1], 0, NULL);
+    sent_query = q;
+    sent_done = done;
+    sent_arg = arg;
+    nsent++;
+}
+
+static int nended;
+
+static enum trace_event stay(struct trace *t)
+{
+    (void)t;
+    return EV_WAIT;
+}
+
+static enum trace_event gone(struct trace *t)
+{
+    nended++;
+    t->child = NULL;
+    return EV_WAIT;
+}
+
+const trace_enter_fn trace_enter[TRACE_STATE_COUNT] = {stay, stay, stay, gone};
+
+/* --- tools ----------------------------------------------------------------------------------- */
+
+enum { TRACES = 3 };
+static struct trace traces[TRACES];
+static struct finish finish;
+static uv_loop_t loop;
+static int nstored;
+
+static void on_stored(void *arg)
+{
+    (void)arg;
+    nstored++;
+}
+
+static int setup(void **state)
+{
+    static const char *const ids[TRACES] = {"id-0", "id-1", "id-2"};
+    (void)state;
+
+    is_up = true;
+    nsent = nstored = 0;
+    nended = 0;
+    uv_loop_init(&loop);
+    finish_init(&finish, &loop, NULL, "host.1.1", on_stored, NULL);
+    for (int i = 0; i < TRACES; i++) {
+        traces[i] = (struct trace){.state = TRACE_FINISHING};
+        traces[i].claim.request_id = str_from(ids[i]);
+    }
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    finish_close(&finish);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    json_decref(sent_items);
+    sent_items = NULL;
+    sent_done = NULL;
+    return 0;
+}
+
+/* finish_traces() took everything that was sent. */
+static PGresult *accepting(void)
+{
+    PGresAttDesc columns[3];
+    PGresult *res = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+
+    memset(columns, 0, sizeof(columns));
+    columns[0].name = (char *)"request_id";
+    columns[1].name = (char *)"accepted";
+    columns[2].name = (char *)"new_status";
+    PQsetResultAttrs(res, 3, columns);
+    for (int row = 0; row < (int)json_array_size(sent_items); row++) {
+        struct str id = json_get_str(json_array_get(sent_items, (size_t)row), "request_id", STR(""));
+
+        PQsetvalue(res, row, 0, (char *)id.ptr, (int)id.len);
+        PQsetvalue(res, row, 1, (char *)"t", 1);
+        PQsetvalue(res, row, 2, (char *)"completed", 9);
+    }
+    return res;
+}
+
+static void answer(const char *sqlstate, enum err_code code)
+{
+    SCOPED(PGresult) res = code == ERR_OK ? accepting() : NULL;
+    struct err err = {.code = code};
+    pg_done_cb done = sent_done;
+
+    assert_non_null(done);
+    sent_done = NULL;
+    done(sent_arg, res, sqlstate, &err);
+}
+
+static void accept_it(void)
+{
+    answer("", ERR_OK);
+}
+
+static void expect_sent(int query, size_t n)
+{
+    assert_non_null(sent_done);
+    assert_int_equal(sent_query, query);
+    assert_int_equal(json_array_size(sent_items), n);
+}
+
+/* --- tests ----------------------------------------------------------------------------------- */
+
+static void what_ends_meanwhile_shares_the_next_statement(void **state)
+{
+    (void)state;
+    for (int i = 0; i < TRACES; i++)
+        finish_add(&finish, &traces[i]);
+    expect_sent(Q_FINISH, 1);
+    accept_it();
+    assert_int_equal(traces[0].state, TRACE_GONE);
+    expect_sent(Q_FINISH, 2);
+    accept_it();
+    assert_int_equal(traces[2].state, TRACE_GONE);
+    assert_int_equal(nsent, 2);
+    assert_int_equal(nstored, 2);
+}
+
+static void without_a_database_they_wait_in_order(void **state)
+{
+    (void)state;
+    is_up = false;
+    for (int i = 0; i < TRACES; i++)
+        finish_add(&finish, &traces[i]);
+    assert_int_equal(nsent, 0);
+    is_up = true;
+    finish_wake(&finish);
+    expect_sent(Q_FINISH, 3);
+    answer("", ERR_DATABASE); /* gone again: nobody knows whether it was done */
+    assert_int_equal(traces[0].state, TRACE_FINISHING);
+    finish_wake(&finish);
+    expect_sent(Q_FINISH, 3);
+    assert_str(json_get_str(json_array_get(sent_items, 0), "request_id", STR("")), "id-0");
+    accept_it();
+    assert_int_equal(nended, 3);
+}
+
+static void what_is_handed_back_goes_apart(void **state)
+{
+    (void)state;
+    is_up = false;
+    traces[1].is_let_go = true;
+    for (int i = 0; i < TRACES; i++)
+        finish_add(&finish, &traces[i]);
+    is_up = true;
+    finish_wake(&finish);
+    expect_sent(Q_FINISH, 2);
+    accept_it();
+    expect_sent(Q_GIVE_BACK, 1);
+    accept_it();
+    assert_int_equal(nended, 3);
+}
+
+static void one_bad_result_is_found_and_cut(void **state)
+{
+    (void)state;
+    is_up = false;
+    for (int i = 0; i < TRACES; i++)
+        finish_add(&finish, &traces[i]);
+    is_up = true;
+    finish_wake(&finish);
+    answer("22P05", ERR_DATABASE); /* one of the three */
+    expect_sent(Q_FINISH, 1);
+    accept_it();
+    expect_sent(Q_FINISH, 1);
+    answer("22P05", ERR_DATABASE); /* this one */
+    assert_true(traces[1].is_cut);
+    expect_sent(Q_FINISH, 1);
+    assert_str(json_get_str(json_array_get(sent_items, 0), "request_id", STR("")), "id-1");
+    accept_it();
+    expect_sent(Q_FINISH, 1);
+    accept_it();
+    assert_int_equal(nended, 3);
+}
+
+static void what_is_refused_even_cut_is_left_to_its_lease(void **state)
+{
+    (void)state;
+    finish_add(&finish, &traces[0]);
+    finish_add(&finish, &traces[1]);
+    answer("23514", ERR_DATABASE);
+    answer("23514", ERR_DATABASE);
+    assert_int_equal(traces[0].state, TRACE_GONE);
+    expect_sent(Q_FINISH, 1);
+    accept_it();
+    assert_int_equal(traces[1].state, TRACE_GONE);
+}
+
+static void a_trace_may_go_away_while_it_waits_or_is_on_its_way(void **state)
+{
+    (void)state;
+    for (int i = 0; i < TRACES; i++)
+        finish_add(&finish, &traces[i]);
+    finish_forget(&finish, &traces[0]);
+    finish_forget(&finish, &traces[2]);
+    accept_it();
+    assert_int_equal(traces[0].state, TRACE_FINISHING); /* whoever forgot it moves it */
+    expect_sent(Q_FINISH, 1);
+    assert_str(json_get_str(json_array_get(sent_items, 0), "request_id", STR("")), "id-1");
+    accept_it();
+    assert_int_equal(nended, 1);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_ends_meanwhile_shares_the_next_statement),
+        TEST(without_a_database_they_wait_in_order),
+        TEST(what_is_handed_back_goes_apart),
+        TEST(one_bad_result_is_found_and_cut),
+        TEST(what_is_refused_even_cut_is_left_to_its_lease),
+        TEST(a_trace_may_go_away_while_it_waits_or_is_on_its_way),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,210 @@
+/*
+ * test_store.c - what PostgreSQL is told about an ended trace.
+ */
+#include "tests/unit/test.h"
+
+#include "common/json.h"
+#include "worker/store.h"
+
+#include <string.h>
+
+static struct trace t;
+static struct trace_result result;
+
+static int setup(void **state)
+{
+    (void)state;
+    t = (struct trace){.claimed_ms = 1000, .ended_ms = 1812};
+    t.claim.request_id = STR("0190a0e4-0000-7000-8000-000000000001");
+    t.claim.attempt = 3;
+    t.claim.ip = STR("203.0.113.9");
+    arena_init(&t.arena, 1 << 20);
+    result = (struct trace_result){
+        .outcome = OUTCOME_OK, .mode_used = MODE_HTTP_ONLY, .proxy_ms = 120, .bytes = 2049};
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    arena_finish(&t.arena);
+    return 0;
+}
+
+static void add_hop(const char *url, int status)
+{
+    struct hop *hop = chain_add_hop(&t.arena, &result.chain);
+
+    assert_non_null(hop);
+    hop->url = str_from(url);
+    hop->status = status;
+    hop->method = STR("GET");
+}
+
+static void give_result(void)
+{
+    add_hop("https://go.test/?gclid=a%20b", 302);
+    add_hop("https://shop.test/?sub=7", 200);
+    assert_true(trace_result_extract(&t.arena, &result));
+    t.result = &result;
+}
+
+static void expect_text(const json_t *o, const char *key, const char *value)
+{
+    assert_str(json_get_str(o, key, STR("(missing)")), value);
+}
+
+static void a_good_trace_tells_all(void **state)
+{
+    (void)state;
+    give_result();
+    {
+        SCOPED(json_t) o = store_result_json(&t);
+
+        expect_text(o, "request_id", "0190a0e4-0000-7000-8000-000000000001");
+        assert_int_equal(json_get_int(o, "attempt", 0), 3);
+        expect_text(o, "ip", "203.0.113.9");
+        expect_text(o, "outcome", "ok");
+        assert_true(json_is_null(json_object_get(o, "error")));
+        assert_false(json_get_bool(o, "retry", true));
+        expect_text(o, "blame", "none");
+        expect_text(o, "final_url", "https://shop.test/?sub=7");
+        expect_text(json_object_get(o, "params"), "gclid", "a b");
+        expect_text(json_object_get(o, "params"), "sub", "7");
+        assert_int_equal(json_array_size(json_object_get(o, "chain")), 2);
+        expect_text(o, "mode_used", "http_only");
+        assert_int_equal(json_get_int(o, "trace_ms", 0), 812);
+        assert_int_equal(json_get_int(o, "response_ms", 0), 120);
+        assert_int_equal(json_get_int(o, "kb", 0), 3);
+    }
+}
+
+static void a_trace_without_a_result_tells_its_error(void **state)
+{
+    (void)state;
+    err_set(&t.err, ERR_PROXY_UNKNOWN,
+            "secret luna_password in worker.secrets_dir: No such file or directory");
+    {
+        SCOPED(json_t) o = store_result_json(&t);
+
+        expect_text(o, "outcome", "error");
+        expect_text(o, "error", "proxy_unknown");
+        expect_text(o, "blame", "us");
+        assert_true(json_get_bool(o, "retry", false));
+        assert_null(json_object_get(o, "chain"));
+        assert_null(json_object_get(o, "response_ms"));
+    }
+}
+
+/* Blame and retry come from the error table, whoever found the error. */
+static void blame_and_retry_are_the_error_tables(void **state)
+{
+    (void)state;
+    result.outcome = OUTCOME_ERROR;
+    result.proxy_ms = -1;
+    t.result = &result;
+    for (int code = ERR_OK + 1; code < ERR_COUNT; code++) {
+        err_set(&result.err, (enum err_code)code, "tried");
+        SCOPED(json_t) o = store_result_json(&t);
+
+        expect_text(o, "error", err_name((enum err_code)code));
+        expect_text(o, "blame", err_blame_name(err_blame((enum err_code)code)));
+        assert_int_equal(json_get_bool(o, "retry", false), err_is_retryable((enum err_code)code));
+        assert_true(json_is_null(json_object_get(o, "response_ms")));
+    }
+}
+
+static void our_own_deadline_is_a_timeout(void **state)
+{
+    (void)state;
+    err_set(&t.err, ERR_TRACE_TIMEOUT, "90000 ms");
+    assert_int_equal(store_outcome(&t), OUTCOME_TIMEOUT);
+    {
+        SCOPED(json_t) o = store_result_json(&t);
+
+        expect_text(o, "outcome", "timeout");
+        expect_text(o, "error", "trace_timeout");
+    }
+}
+
+static void extract_only_keeps_no_chain(void **state)
+{
+    (void)state;
+    give_result();
+    t.claim.extract_only = true;
+    {
+        SCOPED(json_t) o = store_result_json(&t);
+
+        assert_int_equal(json_array_size(json_object_get(o, "chain")), 0);
+        expect_text(o, "final_url", "https://shop.test/?sub=7");
+        expect_text(json_object_get(o, "params"), "sub", "7");
+    }
+}
+
+/* PostgreSQL refused it once: then nothing that came from outside is sent again. */
+static void a_cut_result_has_nothing_from_outside(void **state)
+{
+    (void)state;
+    give_result();
+    t.is_cut = true;
+    {
+        SCOPED(json_t) o = store_result_json(&t);
+
+        expect_text(o, "outcome", "ok");
+        assert_null(json_object_get(o, "final_url"));
+        assert_null(json_object_get(o, "params"));
+        assert_null(json_object_get(o, "chain"));
+    }
+}
+
+/* jsonb refuses NUL and broken UTF-8, and one bad trace must not hold up its neighbours. */
+static void bytes_that_jsonb_refuses_are_replaced(void **state)
+{
+    (void)state;
+    add_hop("https://shop.test/", 200);
+    result.chain.hops[0].content_type = (struct str){"text/\0html\xff\xed\xa0\x80", 14};
+    assert_true(trace_result_extract(&t.arena, &result));
+    t.result = &result;
+    err_set(&t.err, ERR_TARGET_PROTOCOL, "answered \xff\xfe");
+    {
+        SCOPED(json_t) o = store_result_json(&t);
+        SCOPED_VALUE(buf) text;
+
+        buf_init(&text, 1 << 16);
+        json_write(o, &text);
+        assert_null(strstr(buf_cstr(&text), "\\u0000"));
+        assert_null(memchr(text.data, 0xff, text.len));
+    }
+}
+
+static void what_is_handed_back_is_identity_alone(void **state)
+{
+    (void)state;
+    give_result();
+    t.is_let_go = true;
+    {
+        SCOPED(json_t) o = store_return_json(&t);
+
+        assert_int_equal(json_object_size(o), 3);
+        assert_int_equal(json_get_int(o, "attempt", 0), 3);
+        expect_text(o, "ip", "203.0.113.9");
+    }
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_good_trace_tells_all),
+        TEST(a_trace_without_a_result_tells_its_error),
+        TEST(blame_and_retry_are_the_error_tables),
+        TEST(our_own_deadline_is_a_timeout),
+        TEST(extract_only_keeps_no_chain),
+        TEST(a_cut_result_has_nothing_from_outside),
+        TEST(bytes_that_jsonb_refuses_are_replaced),
+        TEST(what_is_handed_back_is_identity_alone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
