@@ -1,0 +1,75 @@
+/*
+ * main.c - tracepool-monitor: settings, and which of its verbs is meant.
+ *
+ * Without a verb it serves: snapshots, the operator's API, metrics. It forks no children: what it does
+ * is little, and whoever starts it (systemd, Compose) starts it again.
+ */
+#include "common/conf.h"
+#include "monitor/api.h"
+#include "monitor/check.h"
+#include "monitor/serve.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: tracepool-monitor [OPTIONS]            serve: snapshots, operator's API, metrics\n"
+    "       tracepool-monitor [OPTIONS] check      print warnings; exit 0 healthy, 1 warnings, 2 "
+    "unreachable\n"
+    "       tracepool-monitor [OPTIONS] snapshot   record one row of statistics now\n"
+    "options: --config FILE, --section.key=VALUE, --print-config, --version, --help\n";
+
+static bool is_server(int argc)
+{
+    return argc == 1;
+}
+
+static bool check_settings(const struct conf *conf, bool serves, struct err *err)
+{
+    if (!*conf->database_url)
+        return err_set(
+            err, ERR_BAD_SETTING,
+            "database.url is not set: give DATABASE_URL, TRACEPOOL_DATABASE_URL_FILE or an ini file");
+    return !serves || api_check_settings(conf, err);
+}
+
+static int run(int argc, char **argv, const struct conf *conf)
+{
+    struct err err;
+
+    if (argc > 2 || (argc == 2 && strcmp(argv[1], "check") != 0 && strcmp(argv[1], "snapshot") != 0)) {
+        fprintf(stderr, "tracepool-monitor: unknown argument %s\n%s", argv[argc > 2 ? 2 : 1], usage);
+        return 2;
+    }
+    if (!check_settings(conf, is_server(argc), &err)) {
+        fprintf(stderr, "tracepool-monitor: %s\n", err.detail);
+        return 2;
+    }
+    if (is_server(argc))
+        return serve_run(conf);
+    return strcmp(argv[1], "check") == 0 ? check_run(conf) : snapshot_run(conf);
+}
+
+int main(int argc, char **argv)
+{
+    SCOPED_VALUE(conf) conf = {0};
+    struct conf_cli cli = {0};
+    struct err err;
+
+    if (!conf_load(&argc, argv, &conf, &cli, &err)) {
+        fprintf(stderr, "tracepool-monitor: %s\n", err.detail);
+        return 2;
+    }
+    conf_init_log(&conf, "monitor");
+    if (cli.version) {
+        printf("tracepool-monitor %s (schema %d)\n", TRACEPOOL_VERSION, TRACEPOOL_SCHEMA);
+    } else if (cli.help) {
+        fputs(usage, stdout);
+        conf_print_options(stdout);
+    } else if (cli.print_config) {
+        conf_print(&conf, stdout);
+    } else {
+        return run(argc, argv, &conf);
+    }
+    return 0;
+}

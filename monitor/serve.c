@@ -1,0 +1,140 @@
+/*
+ * serve.c - starts the parts of the monitor on one loop and ends them together. See serve.h.
+ *
+ * Everything here can be killed at any moment: what the monitor knows is in the database.
+ */
+#include "monitor/serve.h"
+
+#include "common/log.h"
+#include "monitor/api.h"
+#include "monitor/db.h"
+#include "monitor/monitor.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    MAX_HEAD_BYTES = 16384,
+    MAX_BODY_BYTES = 65536,
+    HEAD_MS = 5000,
+    IDLE_MS = 30000,
+    WRITE_MS = 10000,
+    BACKLOG = 256
+};
+
+static void on_up(void *arg)
+{
+    struct monitor *m = arg;
+
+    log_info("database.up");
+    snapshot_start(&m->snapshot);
+}
+
+static void on_down(void *arg, const struct err *err)
+{
+    struct monitor *m = arg;
+
+    snapshot_pause(&m->snapshot);
+    db_log_down(err);
+}
+
+static void on_notify(void *arg, const char *channel, const char *payload)
+{
+    struct monitor *m = arg;
+
+    (void)channel;
+    (void)payload;
+    batches_look(&m->batches);
+}
+
+static void connect_database(struct monitor *m)
+{
+    const struct db_events events = {.arg = m, .on_up = on_up, .on_down = on_down, .on_notify = on_notify};
+
+    m->db = db_open(m->conf, m->loop, &events);
+    m->listener = db_open_listener(m->conf, m->loop, &events);
+}
+
+static void listen_for_calls(struct monitor *m, int fd)
+{
+    const struct httpd_options options = {
+        .loop = m->loop,
+        .fds = &fd,
+        .nfds = 1,
+        .max_head = MAX_HEAD_BYTES,
+        .max_body = MAX_BODY_BYTES,
+        .max_connections = (int)m->conf->api_max_connections,
+        .head_timeout_ms = HEAD_MS,
+        .idle_timeout_ms = IDLE_MS,
+        .write_timeout_ms = WRITE_MS,
+        .arg = m,
+        .on_request = api_on_request,
+    };
+
+    m->httpd = httpd_create(&options);
+}
+
+/* Callers get their answers, then everything closes; the loop ends with its last handle. */
+static void stop(struct monitor *m)
+{
+    if (m->is_ending)
+        return;
+    m->is_ending = true;
+    log_info("monitor.stopping", kv("batches", m->batches.waiting));
+    loop_signals_stop(&m->signals);
+    snapshot_stop(&m->snapshot);
+    batches_stop(&m->batches);
+    pg_destroy(m->listener, NULL, NULL);
+    pg_destroy(m->db, NULL, NULL);
+    httpd_drain(m->httpd);
+}
+
+static void on_signal(void *arg, int signum)
+{
+    if (signum == SIGHUP)
+        log_warn("signal.ignored", kv("signal", "HUP"), kv("advice", "restart to read new settings"));
+    else
+        stop(arg);
+}
+
+static void log_ready(const struct conf *conf, int fd)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t size = sizeof(address);
+    char host[64] = "", port[8] = "";
+
+    getsockname(fd, (struct sockaddr *)&address, &size);
+    if (getnameinfo((struct sockaddr *)&address, size, host, sizeof(host), port, sizeof(port),
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        host[0] = port[0] = '\0';
+    log_info("monitor.ready", kv("listen", conf->api_listen), kv("port", port),
+             kv("token", *conf->api_token ? "asked for" : "none"), kv("version", TRACEPOOL_VERSION));
+}
+
+int serve_run(const struct conf *conf)
+{
+    uv_loop_t loop;
+    struct monitor m = {.loop = &loop, .conf = conf};
+    struct err err;
+    int fd;
+
+    if (!loop_listen(conf->api_listen, BACKLOG, &fd, &err)) {
+        log_error("monitor.listen", kv_err(&err));
+        return 2;
+    }
+    uv_loop_init(&loop);
+    snapshot_init(&m.snapshot, &m);
+    batches_init(&m.batches, &m);
+    loop_signals_start(&m.signals, &loop, on_signal, &m);
+    connect_database(&m);
+    listen_for_calls(&m, fd);
+    log_ready(conf, fd);
+    close(fd);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    loop_finish(&loop);
+    snapshot_finish(&m.snapshot);
+    log_info("monitor.stopped");
+    return 0;
+}
