@@ -66,6 +66,7 @@ bool trace_mode_from(struct str name, enum trace_mode *out);
 struct chain_param {
     struct str name, value; /* decoded once */
     int hop;                /* the last hop that had it */
+    int since;              /* the hop that brought this value */
 };
 
 /* Milliseconds since the hop's own start; -1 when it did not come to that. */
@@ -104,7 +105,7 @@ struct chain {
 
 struct trace_result {
     enum outcome outcome;
-    enum trace_mode mode_used; /* HTTP_ONLY or BROWSER */
+    enum trace_mode mode_used;   /* HTTP_ONLY or BROWSER */
     struct str detection_reason; /* empty unless the mode was auto */
     struct str final_url;        /* of the last hop */
     struct chain chain;

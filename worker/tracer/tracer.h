@@ -33,7 +33,7 @@ struct tracer_request {
     struct str user_agent; /* must not be empty */
     const struct str *expected_params;
     int nexpected_params;
-    int max_hops;          /* the chain's length at most; 20 */
+    int max_hops; /* the chain's length at most; 20 */
     int64_t total_timeout_ms;
     int64_t hop_timeout_ms;     /* one hop, from its start to the end of what is read of it */
     int64_t connect_timeout_ms; /* to the proxy, or to the target when there is none */
@@ -63,6 +63,7 @@ const struct chain *tracer_job_chain(const struct tracer_job *job);
  * "http://user:pass@host:port" (http, https, socks5h) taken apart, percent-decoded, into the arena.
  * ERR_BAD_INPUT says what is wrong without repeating user or password.
  */
-NODISCARD bool tracer_proxy_parse(struct arena *a, struct str text, struct tracer_proxy *out, struct err *err);
+NODISCARD bool tracer_proxy_parse(struct arena *a, struct str text, struct tracer_proxy *out,
+                                  struct err *err);
 
 #endif

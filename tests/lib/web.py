@@ -1,0 +1,271 @@
+#!/usr/bin/python3
+"""A scripted web: a forward proxy that is also every origin behind it.
+
+    web.py [--port N] [--log FILE] DIR_OR_FILE...     serves until SIGTERM; prints its port
+
+It answers from scenario files (tests/scenario/worlds/*.json; the format is in tests/scenario/worlds/README.md).
+A client picks the scenario by proxy user name (= its id, any password); one that sends no credentials, such as
+another proxy whose upstream this is, gets the scenario that the URL's host or the URL itself belongs to. Names are
+never resolved: nothing leaves the machine.
+
+    GET http://scenario.invalid/log        the requests so far, as JSON: id, method, url, peer, headers, at
+    GET http://scenario.invalid/reset      the same, and forgets them
+
+`peer` is the address that the request came from, which is how an exit address becomes visible. --log appends each
+request to a file too, one JSON object a line.
+
+As a module:
+
+    with Web([folder]) as web:
+        web.port, web.proxy("scenario-id"), web.log(), web.reset()
+
+As a pytest fixture: `from web import web`, and a list of folders in `web_folders`.
+"""
+import argparse
+import asyncio
+import base64
+import contextlib
+import gzip
+import json
+import pathlib
+import subprocess
+import sys
+import urllib.parse
+import urllib.request
+import zlib
+
+try:
+    import pytest
+except ImportError:  # the quickstart serves its target web without test tools
+    pytest = None
+
+WORLDS = pathlib.Path(__file__).resolve().parents[1] / "scenario" / "worlds"
+HEAD_MAX = 1 << 20
+CHUNK = 65536
+
+
+def load(paths):
+    """The scenarios of files and folders, by id."""
+    scenarios = {}
+    for path in map(pathlib.Path, paths):
+        for file in sorted(path.glob("*.json")) if path.is_dir() else [path]:
+            scenario = json.loads(file.read_text(encoding="utf-8"))
+            scenarios[scenario["id"]] = scenario
+    return scenarios
+
+
+def bare(method_and_url):
+    """The URL of a key of `responses`: "URL" or "POST URL"."""
+    return method_and_url.rsplit(" ", 1)[-1]
+
+
+class Request:
+    def __init__(self, method, url, headers, body, peer):
+        self.method, self.url, self.headers, self.body, self.peer = method, url, headers, body, peer
+
+    @property
+    def user(self):
+        """The proxy user's name, or None without credentials."""
+        kind, _, value = self.headers.get("proxy-authorization", "").partition(" ")
+        if kind.lower() != "basic":
+            return None
+        return base64.b64decode(value).decode("utf-8", "replace").split(":")[0]
+
+    def has_cookie(self, wanted):
+        return wanted in [part.strip() for part in self.headers.get("cookie", "").split(";")]
+
+
+class Server:
+    def __init__(self, scenarios, log_file=None):
+        self.scenarios = scenarios
+        self.log = []
+        self.log_file = log_file
+        self.by_url, self.by_host = {}, {}
+        for id, scenario in scenarios.items():
+            for url in map(bare, scenario["responses"]):
+                self.by_url.setdefault(url, id)
+                self.by_host.setdefault(urllib.parse.urlsplit(url).netloc, id)
+
+    def scenario_of(self, request):
+        if request.user is not None:
+            return self.scenarios.get(request.user)
+        id = self.by_url.get(request.url) or self.by_host.get(urllib.parse.urlsplit(request.url).netloc)
+        if id is None and len(self.scenarios) == 1:
+            id = next(iter(self.scenarios))
+        return self.scenarios.get(id)
+
+    @staticmethod
+    def response_of(scenario, request):
+        """The first response whose conditions hold."""
+        choices = scenario["responses"].get(f"{request.method} {request.url}")
+        if choices is None:
+            choices = scenario["responses"].get(request.url, [])
+        for choice in choices if isinstance(choices, list) else [choices]:
+            name, part = choice.get("if_header", ("", ""))
+            if "if_cookie" in choice and not request.has_cookie(choice["if_cookie"]):
+                continue
+            if part in request.headers.get(name.lower(), ""):
+                return choice
+        return {"status": 404, "headers": [["Content-Type", "text/plain"]], "body": ""}
+
+    def note(self, scenario, request):
+        entry = {"id": scenario["id"], "method": request.method, "url": request.url, "peer": request.peer,
+                 "headers": {k: v for k, v in request.headers.items() if k != "proxy-authorization"},
+                 "body": request.body.decode("latin-1")}
+        self.log.append(entry)
+        if self.log_file:
+            self.log_file.write(json.dumps(entry) + "\n")
+            self.log_file.flush()
+
+    async def answer(self, request, writer):
+        """False when the connection is to be closed."""
+        url = urllib.parse.urlsplit(request.url)
+        if url.netloc == "scenario.invalid":
+            body = json.dumps(self.log).encode()
+            if url.path == "/reset":
+                self.log.clear()
+            return await send(writer, 200, [["Content-Type", "application/json"]], body)
+        scenario = self.scenario_of(request)
+        if scenario is None and request.user is None and not self.by_url:
+            return await send(writer, 404, [], b"")
+        if scenario is None:
+            return await send(writer, 407, [["Proxy-Authenticate", 'Basic realm="scenario"']], b"")
+        self.note(scenario, request)
+        if request.method == "CONNECT":
+            return await send(writer, 403, [], b"")
+        return await self.play(self.response_of(scenario, request), request, writer)
+
+    async def play(self, response, request, writer):
+        await asyncio.sleep(response.get("delay_ms", 0) / 1000)
+        if response.get("drop"):
+            return False
+        body = response.get("body", "").encode(response.get("body_charset", "utf-8"))
+        headers = response.get("headers", [])
+        for name, pack in (("gzip", gzip.compress), ("deflate", zlib.compress)):
+            if response.get(name):
+                body = pack(body * response.get("repeat", 1))
+                headers = headers + [["Content-Encoding", name]]
+                return await send(writer, response["status"], headers, body, request.method)
+        return await send(writer, response["status"], headers, body, request.method, response)
+
+
+async def send(writer, status, headers, body, method="GET", extras=None):
+    extras = extras or {}
+    times = extras.get("repeat", 1)
+    lines = [f"HTTP/1.1 {status} Scripted\r\n".encode()]
+    lines += [name.encode() + b": " + value.encode("utf-8") + b"\r\n" for name, value in headers]
+    missing = 1000 if extras.get("truncate") else 0
+    lines.append(b"Content-Length: %d\r\n\r\n" % (len(body) * times + missing))
+    writer.write(b"".join(lines))
+    if method != "HEAD":
+        if extras.get("drip_ms"):
+            await drip(writer, body, extras["drip_ms"])
+        else:
+            await repeat(writer, body, times)
+    await writer.drain()
+    return not extras.get("truncate")
+
+
+async def repeat(writer, body, times):
+    """body, so many times, in pieces that the client's reading paces."""
+    if not body:
+        return
+    per_chunk = max(1, CHUNK // len(body))
+    while times > 0:
+        writer.write(body * min(per_chunk, times))
+        times -= per_chunk
+        await writer.drain()
+
+
+async def drip(writer, body, pause_ms):
+    for i in range(len(body)):
+        writer.write(body[i:i + 1])
+        await writer.drain()
+        await asyncio.sleep(pause_ms / 1000)
+
+
+async def read_request(reader, peer):
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    first, *lines = head.split("\r\n")
+    method, url, _ = first.split(" ", 2)
+    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
+    if url.startswith("/"):
+        url = "http://" + headers.get("host", "") + url
+    body = await reader.readexactly(int(headers.get("content-length") or 0))
+    return Request(method, url, headers, body, peer)
+
+
+async def converse(server, reader, writer):
+    peer = writer.get_extra_info("peername")[0]
+    with contextlib.suppress(asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, ValueError):
+        while await server.answer(await read_request(reader, peer), writer):
+            pass
+    writer.close()
+
+
+async def serve(server, port):
+    listener = await asyncio.start_server(lambda r, w: converse(server, r, w), "127.0.0.1", port, limit=HEAD_MAX)
+    print(listener.sockets[0].getsockname()[1], flush=True)
+    async with listener:
+        await listener.serve_forever()
+
+
+class Web:
+    """A scripted web in a process of its own."""
+
+    def __init__(self, paths, log=None):
+        command = ["setpriv", "--pdeathsig", "KILL", sys.executable, __file__, "--port", "0"]
+        command += ["--log", str(log)] if log else []
+        self.process = subprocess.Popen(command + [str(path) for path in paths], stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline())
+
+    def proxy(self, user=None):
+        return f"http://{user}:secret-{user}@127.0.0.1:{self.port}" if user else f"http://127.0.0.1:{self.port}"
+
+    def _get(self, path):
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": self.proxy()}))
+        with opener.open("http://scenario.invalid" + path, timeout=10) as answer:
+            return json.load(answer)
+
+    def log(self):
+        return self._get("/log")
+
+    def reset(self):
+        return self._get("/reset")
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+if pytest:
+    @pytest.fixture(scope="session")
+    def web_folders():
+        return [WORLDS]
+
+    @pytest.fixture(scope="session")
+    def web(web_folders):
+        with Web(web_folders) as running:
+            yield running
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--port", type=int, default=0, help="0: any free one")
+    parser.add_argument("--log", help="append every request to this file, one JSON object a line")
+    parser.add_argument("scenarios", nargs="+", metavar="DIR_OR_FILE")
+    args = parser.parse_args()
+    with open(args.log, "a", encoding="utf-8") if args.log else contextlib.nullcontext() as log_file:
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(serve(Server(load(args.scenarios), log_file), args.port))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+/*
+ * probe.c - is a silent proxy alive?
+ *
+ * Behind a plain HTTP proxy a target that says nothing and a proxy that says nothing look alike, and
+ * only one of them should lose its health. So when a proxy has not shown any sign of life for a while,
+ * it is asked, over a connection of its own, for a name that cannot exist (RFC 6761: .invalid). A live
+ * proxy answers that by itself, with whatever error; a dead one stays silent.
+ */
+#include "worker/tracer/internal.h"
+
+#include "common/loop.h"
+
+enum {
+    AFTER_MS = 3000, /* silence before it is asked */
+    ANSWER_MS = 2000,
+};
+
+static const char NOWHERE[] = "http://proxy-check.invalid/";
+
+static bool is_needed(const struct tracer_job *job)
+{
+    return job->proxy_url[0] && !job->probe.is_proxy_alive && !job->probe.easy;
+}
+
+void probe_plan(struct tracer_job *job, int64_t hop_ms)
+{
+    int64_t wait = hop_ms < job->request.connect_timeout_ms ? hop_ms : job->request.connect_timeout_ms;
+
+    wait = wait / 2 < AFTER_MS ? wait / 2 : AFTER_MS;
+    job->probe.at_ms = is_needed(job) ? loop_now_ms() + wait : 0;
+}
+
+static size_t drop(char *bytes, size_t size, size_t n, void *arg)
+{
+    (void)bytes;
+    (void)arg;
+    return size * n;
+}
+
+bool probe_start(struct tracer_job *job)
+{
+    CURL *easy;
+
+    job->probe.at_ms = 0;
+    if (!is_needed(job))
+        return false;
+    easy = curl_easy_init();
+    if (!easy)
+        return false;
+    transfer_set_route(&job->transfer, easy, job);
+    curl_easy_setopt(easy, CURLOPT_URL, NOWHERE);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, drop);
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L); /* no share: nothing of another trace may be reused */
+    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)ANSWER_MS);
+    if (!multi_add(job->tracer, easy, job)) {
+        curl_easy_cleanup(easy);
+        return false;
+    }
+    job->probe.easy = easy;
+    return true;
+}
+
+void probe_take(struct tracer_job *job, CURLcode code)
+{
+    long status = 0;
+
+    curl_easy_getinfo(job->probe.easy, CURLINFO_RESPONSE_CODE, &status);
+    job->probe.is_proxy_alive |= status != 0 || code == CURLE_PROXY;
+    curl_easy_cleanup(job->probe.easy);
+    job->probe.easy = NULL;
+}
+
+void probe_stop(struct tracer_job *job)
+{
+    job->probe.at_ms = 0;
+    if (!job->probe.easy)
+        return;
+    multi_remove(job->tracer, job->probe.easy);
+    curl_easy_cleanup(job->probe.easy);
+    job->probe.easy = NULL;
+}
