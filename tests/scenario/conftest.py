@@ -4,7 +4,7 @@
 
 db        a freshly migrated database of its own for the test (farm.Database; db.url for programs)
 cluster   the PostgreSQL server it lives in (tests/lib/cluster.py), shared by the whole run
-web       the scripted web of tests/lib/web.py; also the HTTP proxy that the tinyproxies hand on to
+web       a web that the test sets up (tests/lib/stage.py); also the proxy that the tinyproxies hand on to
 start     start(program, *args, ready=EVENT, **environment): any of our programs, ended after the test
 worker    worker(*args, **environment): tracepool-worker on db, waited for until a child is ready
 proxies   proxies(n, auth=None): n tinyproxies, each with an exit address of its own
@@ -20,8 +20,8 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 import farm  # noqa: E402
-import web as web_lib  # noqa: E402
 from cluster import OWNER, cluster  # noqa: E402, F401  (cluster is a fixture)
+from stage import Stage  # noqa: E402
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def start(tmp_path):
 
 @pytest.fixture
 def web():
-    with web_lib.Web() as site:
+    with Stage() as site:
         yield site
 
 
