@@ -1,0 +1,30 @@
+/*
+ * hit.h - one click over HTTP: decided, spooled, and answered once it is on disk.
+ */
+#ifndef TRACEPOOL_EDGE_HIT_H
+#define TRACEPOOL_EDGE_HIT_H
+
+#include "common/conf.h"
+#include "common/httpd.h"
+#include "edge/offers_feed.h"
+#include "edge/spool.h"
+
+struct hits;
+
+/* The paths that take clicks. */
+enum hit_path { HIT_INSTANT, HIT_OLD };
+
+/* conf is borrowed. ERR_BAD_SETTING: the fallback URL or the trusted proxies can't be used. */
+NODISCARD bool hits_create(const struct conf *conf, struct offers_feed *feed, struct spool *spool,
+                           struct hits **out, struct err *err);
+/* When every click is answered. Accepts NULL. */
+void hits_destroy(struct hits *hits);
+
+/* Answers one click, now or when it is durable. */
+void hit_handle(struct hits *hits, enum hit_path path, struct httpd_conn *conn,
+                const struct httpd_request *request);
+
+/* Whether the request only prepares for a visit that may never come (prefetch, preview, prerender). */
+bool hit_is_prefetch(const struct httpd_head *head);
+
+#endif

@@ -1,0 +1,125 @@
+/*
+ * main.c - tracepool-edge: reads settings, opens the listening sockets, keeps the children alive.
+ *
+ * What can be wrong with the settings is found here, once, before any child exists. The parent has no
+ * database, no spool and no clicks of its own; a child is serve.c.
+ */
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/metrics.h"
+#include "common/proc.h"
+#include "edge/hit.h"
+#include "edge/serve.h"
+#include "edge/spool_dir.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { EXIT_USAGE = 2, BACKLOG = 4096, DRAIN_GRACE_MS = 2000, NAME_MAX_BYTES = 24 };
+
+typedef char *word;
+DEFINE_SCOPED_PTR(words, word, free)
+
+static void print_help(void)
+{
+    puts(
+        "tracepool-edge - answers clicks with a redirect at once, and keeps each for a trace\n\n"
+        "    tracepool-edge [--config FILE] [--section.key=VALUE]...    serve until SIGTERM; SIGHUP reloads\n"
+        "    tracepool-edge --print-config | --version | --help\n\n"
+        "Settings, each also as TRACEPOOL_SECTION_KEY in the environment:\n");
+    conf_print_options(stdout);
+}
+
+static int usage(const char *what)
+{
+    fprintf(stderr, "tracepool-edge: %s\n", what);
+    return EXIT_USAGE;
+}
+
+/* All that a child would stumble over. */
+static bool check(const struct conf *conf, struct err *err)
+{
+    struct hits *hits;
+
+    if (!conf->database_url[0])
+        return err_set(err, ERR_BAD_SETTING,
+                       "no database: set DATABASE_URL, or database.url in the ini file");
+    if (!hits_create(conf, NULL, NULL, &hits, err))
+        return false;
+    hits_destroy(hits);
+    return spool_dir_prepare(conf->edge_spool_dir, err);
+}
+
+static bool open_sockets(const struct conf *conf, struct proc_options *options, struct err *err)
+{
+    if (!metrics_create(options->children, &options->fds[SERVE_FD_METRICS], err) ||
+        !loop_listen(conf->edge_listen, BACKLOG, &options->fds[SERVE_FD_PUBLIC], err))
+        return false;
+    options->nfds = SERVE_FD_PUBLIC + 1;
+    if (!conf->edge_admin_listen[0])
+        return true;
+    options->nfds = SERVE_FD_ADMIN + 1;
+    return loop_listen(conf->edge_admin_listen, BACKLOG, &options->fds[SERVE_FD_ADMIN], err);
+}
+
+static int run_parent(const struct conf *conf, char **argv)
+{
+    struct proc_options options = {
+        .program = "edge",
+        .children = (int)conf->edge_children,
+        .argv = argv,
+        .drain_ms = conf->edge_drain_s * 1000 + DRAIN_GRACE_MS,
+    };
+    struct err err;
+
+    if (!check(conf, &err) || !open_sockets(conf, &options, &err))
+        return usage(err.detail);
+    log_info("edge.start", kv("version", TRACEPOOL_VERSION), kv("listen", conf->edge_listen),
+             kv("children", conf->edge_children), kv("spool", conf->edge_spool_dir));
+    return proc_run_parent(&options);
+}
+
+static int run_child(const struct conf *conf, const struct proc_child *me)
+{
+    static char name[NAME_MAX_BYTES];
+
+    snprintf(name, sizeof(name), "edge.%d", me->slot);
+    conf_init_log(conf, name);
+    return serve_run(conf, me);
+}
+
+static int dispatch(const struct conf *conf, const struct conf_cli *cli, const struct proc_child *me,
+                    int argc, char **argv, char **whole)
+{
+    if (cli->help)
+        print_help();
+    else if (cli->version)
+        puts("tracepool-edge " TRACEPOOL_VERSION);
+    else if (cli->print_config)
+        conf_print(conf, stdout);
+    else if (argc > 1) {
+        fprintf(stderr, "tracepool-edge: \"%s\" is no option; see tracepool-edge --help\n", argv[1]);
+        return EXIT_USAGE;
+    } else {
+        return me->is_child ? run_child(conf, me) : run_parent(conf, whole);
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct proc_child me = proc_child();
+    SCOPED_VALUE(conf) conf = {0};
+    SCOPED(words) whole = calloc((size_t)argc + 1, sizeof(*whole)); /* for the children, as they came */
+    struct conf_cli cli = {0};
+    struct err err;
+
+    if (!whole)
+        return 1;
+    memcpy(whole, argv, (size_t)argc * sizeof(*whole));
+    if (!conf_load(&argc, argv, &conf, &cli, &err))
+        return usage(err.detail);
+    conf_init_log(&conf, "edge");
+    return dispatch(&conf, &cli, &me, argc, argv, whole);
+}

@@ -1,0 +1,255 @@
+/*
+ * ship.c - one batch at a time, from the spool's file into record_clicks().
+ *
+ *     IDLE --read--> READING --batch--> HOLDING --send--> SENDING --committed--> HOLDING or IDLE
+ *                                          ^------------- failed, after a pause ----'
+ *
+ * `limit` is how many clicks of the batch go into the next statement: halved after a refusal, doubled
+ * after a success. So a refused click is alone after a few tries, and nothing behind it waits for long.
+ */
+#include "edge/ship.h"
+
+#include "common/json.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/metrics.h"
+#include "common/uuid.h"
+#include "edge/queries.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum {
+    PAUSE_MIN_MS = 100,
+    PAUSE_MAX_MS = 5000,
+    STATEMENT_MAX = 256 * 1024 * 1024,
+};
+
+enum ship_state { SHIP_IDLE, SHIP_READING, SHIP_HOLDING, SHIP_SENDING };
+
+struct ship {
+    struct ship_options options;
+    enum ship_state state;
+    struct spool_batch batch;
+    size_t committed; /* clicks of the batch that are in the database */
+    size_t sending;   /* clicks of the batch that are under way */
+    size_t limit;
+    struct buf json;
+    uv_timer_t pause;
+    bool is_pausing;
+    int64_t pause_ms;
+    bool is_stopped;
+    struct log_gate gate;
+};
+
+bool ship_is_refusal(const char *sqlstate)
+{
+    /* clang-format off */
+    static const char *const classes[] = {
+        "21", /* cardinality: what was sent repeats itself */
+        "22", /* data exception */
+        "23", /* constraint */
+        "54", /* a limit, such as that of an index row */
+        "P0", /* raised by a function or a trigger */
+    };
+    /* clang-format on */
+
+    for (size_t i = 0; i < ARRAY_LEN(classes); i++)
+        if (sqlstate[0] == classes[i][0] && sqlstate[1] == classes[i][1])
+            return true;
+    return false;
+}
+
+static void on_pause_over(uv_timer_t *timer)
+{
+    struct ship *s = container_of(timer, struct ship, pause);
+
+    s->is_pausing = false;
+    ship_kick(s);
+}
+
+/* Half to all of pause_ms, so that many edges do not come back at once. */
+static void pause_shipping(struct ship *s)
+{
+    int64_t half = s->pause_ms / 2;
+
+    s->is_pausing = true;
+    uv_timer_start(&s->pause, on_pause_over, (uint64_t)(half + loop_now_us() % (half + 1)), 0);
+    s->pause_ms = s->pause_ms * 2 < PAUSE_MAX_MS ? s->pause_ms * 2 : PAUSE_MAX_MS;
+}
+
+static void fail(struct ship *s, const char *what, const char *sqlstate, const struct err *err)
+{
+    s->state = SHIP_HOLDING;
+    if (s->is_stopped)
+        return;
+    metrics_add(METRIC_SHIP_RETRIES, 1);
+    if (log_gate_opens(&s->gate))
+        log_warn("ship.retry", kv("at", what), kv("clicks", s->sending), kv("sqlstate", sqlstate),
+                 kv_err(err), kv("held_back", s->gate.held_back));
+    pause_shipping(s);
+}
+
+/* The next n clicks of the batch are done with, one way or another. */
+static void advance(struct ship *s, size_t n)
+{
+    s->committed += n;
+    s->pause_ms = PAUSE_MIN_MS;
+    s->gate = (struct log_gate){.next_ms = 0};
+    spool_commit(s->options.spool, &s->batch, s->committed);
+    s->state = s->committed < s->batch.n ? SHIP_HOLDING : SHIP_IDLE;
+    if (s->state == SHIP_IDLE)
+        s->batch.n = 0;
+    ship_kick(s);
+}
+
+/* ---- one refused click ---- */
+
+static void on_quarantined(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
+{
+    struct ship *s = arg;
+
+    (void)res;
+    if (s->is_stopped)
+        return;
+    if (err->code != ERR_OK) {
+        fail(s, "quarantine", sqlstate, err);
+        return;
+    }
+    metrics_add(METRIC_SHIP_QUARANTINED, 1);
+    advance(s, 1);
+}
+
+static void put_hex(struct buf *out, struct str bytes)
+{
+    static const char HEX[] = "0123456789abcdef";
+
+    buf_append_str(out, STR("\\x"));
+    for (size_t i = 0; i < bytes.len; i++) {
+        unsigned char c = (unsigned char)bytes.ptr[i];
+
+        buf_append(out, (char[]){HEX[c >> 4], HEX[c & 15]}, 2);
+    }
+}
+
+static void quarantine(struct ship *s, const char *sqlstate, const struct err *why)
+{
+    struct str payload = s->batch.items[s->committed].payload;
+    SCOPED_VALUE(buf) hex = {.max = 2 * SEGMENT_MAX_PAYLOAD + 2};
+    struct err ignored;
+    SCOPED(json_t) click = json_parse(payload, &ignored);
+    struct str id = json_get_str(click, "id", STR(""));
+    char reason[300];
+
+    put_hex(&hex, payload);
+    snprintf(reason, sizeof(reason), "%s: %s", sqlstate, why->detail);
+    log_error("ship.quarantined", kv("trace", uuid_is_valid(id) ? id : STR("unknown")),
+              kv("sqlstate", sqlstate), kv("advice", "see table spool_quarantine"));
+    s->state = SHIP_SENDING;
+    pg_send(s->options.pg, Q_QUARANTINE_CLICK,
+            (const char *const[]){uuid_is_valid(id) ? id.ptr : NULL, s->options.incarnation, reason,
+                                  buf_cstr(&hex)},
+            0, on_quarantined, s);
+}
+
+/* ---- a batch ---- */
+
+static void on_recorded(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
+{
+    struct ship *s = arg;
+
+    (void)res;
+    if (s->is_stopped)
+        return;
+    if (err->code == ERR_OK) {
+        metrics_add(METRIC_SHIP_CLICKS, (int64_t)s->sending);
+        metrics_add(METRIC_SHIP_BATCHES, 1);
+        s->limit = s->limit * 2 < s->options.batch ? s->limit * 2 : s->options.batch;
+        advance(s, s->sending);
+    } else if (!ship_is_refusal(sqlstate)) {
+        fail(s, "record", sqlstate, err);
+    } else if (s->sending == 1) {
+        quarantine(s, sqlstate, err);
+    } else {
+        s->limit = s->sending / 2;
+        s->state = SHIP_HOLDING;
+        ship_kick(s);
+    }
+}
+
+static void send_next(struct ship *s)
+{
+    size_t left = s->batch.n - s->committed;
+    char now[24];
+
+    s->sending = left < s->limit ? left : s->limit;
+    buf_clear(&s->json);
+    for (size_t i = 0; i < s->sending; i++) {
+        buf_append_char(&s->json, i == 0 ? '[' : ',');
+        buf_append_str(&s->json, s->batch.items[s->committed + i].payload);
+    }
+    buf_append_char(&s->json, ']');
+    snprintf(now, sizeof(now), "%" PRId64, loop_wall_ms());
+    s->state = SHIP_SENDING;
+    pg_send(s->options.pg, Q_RECORD_CLICKS, (const char *const[]){buf_cstr(&s->json), now}, 0, on_recorded,
+            s);
+}
+
+static void on_read(void *arg)
+{
+    struct ship *s = arg;
+
+    if (s->is_stopped)
+        return;
+    s->committed = 0;
+    s->state = s->batch.n ? SHIP_HOLDING : SHIP_IDLE;
+    ship_kick(s);
+}
+
+void ship_kick(struct ship *s)
+{
+    if (s->is_stopped)
+        return;
+    if (s->state == SHIP_IDLE && spool_unshipped_bytes(s->options.spool) > 0) {
+        s->state = SHIP_READING;
+        spool_read(s->options.spool, s->options.batch, &s->batch, on_read, s);
+    } else if (s->state == SHIP_HOLDING && !s->is_pausing && pg_is_up(s->options.pg)) {
+        send_next(s);
+    }
+}
+
+int64_t ship_age_ms(const struct ship *s, int64_t wall_ms)
+{
+    bool is_holding = s->state == SHIP_HOLDING || s->state == SHIP_SENDING;
+    int64_t age = is_holding ? wall_ms - s->batch.items[s->committed].at_ms : 0;
+
+    return age > 0 ? age : 0;
+}
+
+struct ship *ship_create(const struct ship_options *options)
+{
+    struct ship *s = calloc(1, sizeof(*s));
+
+    if (!s || uv_timer_init(options->loop, &s->pause) != 0)
+        abort();
+    uv_unref((uv_handle_t *)&s->pause);
+    s->options = *options;
+    s->limit = options->batch;
+    s->pause_ms = PAUSE_MIN_MS;
+    buf_init(&s->json, STATEMENT_MAX);
+    return s;
+}
+
+void ship_stop(struct ship *s)
+{
+    s->is_stopped = true;
+    if (!uv_is_closing((uv_handle_t *)&s->pause))
+        uv_close((uv_handle_t *)&s->pause, NULL);
+}
+
+void ship_free(struct ship *s)
+{
+    spool_batch_finish(&s->batch);
+    buf_finish(&s->json);
+    free(s);
+}
