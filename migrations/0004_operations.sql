@@ -22,7 +22,7 @@ COMMENT ON TABLE ip_pool_statistics IS 'One row per snapshot; record_pool_statis
 COMMENT ON COLUMN ip_pool_statistics.available_ips IS 'Healthy, not locked, cooldown over.';
 COMMENT ON COLUMN ip_pool_statistics.failed_ips IS 'Unhealthy and not locked.';
 COMMENT ON COLUMN ip_pool_statistics.active_requests IS 'Pending and processing.';
-COMMENT ON COLUMN ip_pool_statistics.requests_queued IS 'Pending; an estimate above 20,000 in one country.';
+COMMENT ON COLUMN ip_pool_statistics.requests_queued IS 'Pending; an estimate above 10,000 in one country.';
 COMMENT ON COLUMN ip_pool_statistics.avg_wait_time_ms IS 'Click to claim, of attempts that ended in the last 5 minutes.';
 COMMENT ON COLUMN ip_pool_statistics.avg_trace_time_ms IS 'Claim to end, of traces completed in the last 5 minutes.';
 COMMENT ON COLUMN ip_pool_statistics.pool_utilization_percent IS '(locked + cooldown) / total.';
