@@ -93,12 +93,13 @@ static void shift(struct url_span *s, size_t by)
 /* "foo:" and a path of "//x" would read as an authority: the standard writes "foo:/.//x". */
 static void separate_path(struct url_parser *p)
 {
-    struct str path = str_slice(buf_str(p->href), p->path.from, p->path.to);
+    size_t from = p->path.from;
+    struct str path = str_slice(buf_str(p->href), from, p->path.to);
 
     if (p->has_authority || p->has_opaque_path || !str_starts(path, STR("//")) || !buf_reserve(p->href, 2))
         return;
-    memmove(p->href->data + p->path.from + 2, path.ptr, p->href->len - p->path.from);
-    memcpy(p->href->data + p->path.from, "/.", 2);
+    memmove(p->href->data + from + 2, p->href->data + from, p->href->len - from);
+    memcpy(p->href->data + from, "/.", 2);
     p->href->len += 2;
     shift(&p->path, 2);
     shift(&p->query, 2);

@@ -325,6 +325,29 @@ CHECK(names_of_any_script_become_ascii, NAMES)
 CHECK(text_is_stripped_and_encoded, TEXT)
 CHECK(file_urls_know_drives, FILES)
 
+/* The buffer moved while "/." was put in, and the path was read where it had been. */
+static void a_path_is_separated_at_any_length(void **state)
+{
+    (void)state;
+
+    for (size_t len = 0; len < 1100; len++) {
+        SCOPED_VALUE(arena) a = {.ceiling = 64 * 1024};
+        SCOPED_VALUE(buf) text = {.max = 4096};
+        SCOPED_VALUE(buf) want = {.max = 4096};
+        struct url u;
+        struct err err;
+
+        buf_append(&text, "foo:/..//", 9);
+        buf_append(&want, "foo:/.//", 8);
+        for (size_t i = 0; i < len; i++) {
+            buf_append_char(&text, (char)('a' + i % 26));
+            buf_append_char(&want, (char)('a' + i % 26));
+        }
+        assert_true(url_parse(&a, buf_str(&text), NULL, &u, &err));
+        assert_str(u.href, buf_cstr(&want));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +357,7 @@ int main(void)
         cmocka_unit_test(names_of_any_script_become_ascii),
         cmocka_unit_test(text_is_stripped_and_encoded),
         cmocka_unit_test(file_urls_know_drives),
+        cmocka_unit_test(a_path_is_separated_at_any_length),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
