@@ -43,8 +43,8 @@ enum batch_verdict batch_judge(const struct batch_facts *facts, int64_t patience
         snprintf(reason, size, "the batch was closed by somebody else");
         return BATCH_UNANSWERED;
     }
-    if (facts->in_flight > 0 || facts->still_ms < patience_ms)
-        return BATCH_WAIT;
+    if (str_equal(facts->state, STR("running")) || facts->in_flight > 0 || facts->still_ms < patience_ms)
+        return BATCH_WAIT; /* what is in flight has a lease, and leases end */
     if (facts->workers == 0)
         snprintf(reason, size, "no live worker took %s within %" PRId64 " s: is tracepool-worker running?",
                  facts->claimed ? "the rest of the batch" : "the batch", patience_ms / 1000);

@@ -26,6 +26,8 @@ struct monitor {
     struct batches batches;
     struct loop_signals signals;
     bool is_ending;
+    uv_timer_t drain;
+    int64_t drain_left_ms;
 };
 
 #endif

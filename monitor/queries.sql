@@ -20,6 +20,14 @@ SELECT settle_batches() AS settled;
 -- One row of ip_pool_statistics.
 SELECT record_pool_statistics();
 
+-- name: archive_traces
+-- Moves a slice of what is past its retention into the archive.
+SELECT archive_traces() AS archived;
+
+-- name: prune_history
+-- Drops history that trace_policy does not want kept.
+SELECT prune_history() AS pruned;
+
 -- name: heartbeat
 -- Here we are. $1 jsonb: incarnation, program, host, pid, version, started_ms_ago, counters
 SELECT process_heartbeat($1::jsonb);

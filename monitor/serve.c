@@ -21,6 +21,8 @@ enum {
     HEAD_MS = 5000,
     IDLE_MS = 30000,
     WRITE_MS = 10000,
+    DRAIN_MS = 3000,
+    DRAIN_LOOK_MS = 20,
     BACKLOG = 256
 };
 
@@ -76,7 +78,25 @@ static void listen_for_calls(struct monitor *m, int fd)
     m->httpd = httpd_create(&options);
 }
 
-/* Callers get their answers, then everything closes; the loop ends with its last handle. */
+static void end_drain(struct monitor *m)
+{
+    uv_close((uv_handle_t *)&m->drain, NULL);
+    httpd_destroy(m->httpd, NULL, NULL);
+}
+
+static void on_drain_look(uv_timer_t *timer)
+{
+    struct monitor *m = container_of(timer, struct monitor, drain);
+
+    m->drain_left_ms -= DRAIN_LOOK_MS;
+    if (httpd_connections(m->httpd) == 0 || m->drain_left_ms <= 0)
+        end_drain(m);
+}
+
+/*
+ * Whoever waits gets an answer: pg_destroy ends every query, and with it every call. Answers that a
+ * slow client has not read yet get a moment.
+ */
 static void stop(struct monitor *m)
 {
     if (m->is_ending)
@@ -89,6 +109,9 @@ static void stop(struct monitor *m)
     pg_destroy(m->listener, NULL, NULL);
     pg_destroy(m->db, NULL, NULL);
     httpd_drain(m->httpd);
+    m->drain_left_ms = DRAIN_MS;
+    uv_timer_init(m->loop, &m->drain);
+    uv_timer_start(&m->drain, on_drain_look, 0, DRAIN_LOOK_MS);
 }
 
 static void on_signal(void *arg, int signum)

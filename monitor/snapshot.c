@@ -18,7 +18,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { HEARTBEAT_MAX_BYTES = 65536, NUMBER_BYTES = 24 };
+enum { HEARTBEAT_MAX_BYTES = 65536, NUMBER_BYTES = 24, PRUNE_EVERY_MS = 3600 * 1000 };
 
 static void note_failure(const char *what, const struct err *err)
 {
@@ -125,6 +125,16 @@ static void send_heartbeat(struct snapshot *s)
     ask(s, Q_HEARTBEAT, buf_cstr(&text), on_done);
 }
 
+/* Old rows go a slice a tick, so that no tick is long. */
+static void ask_for_retention(struct snapshot *s)
+{
+    ask(s, Q_ARCHIVE_TRACES, NULL, on_done);
+    if (s->pruned_ms && s->ticked_ms - s->pruned_ms < PRUNE_EVERY_MS)
+        return;
+    s->pruned_ms = s->ticked_ms;
+    ask(s, Q_PRUNE_HISTORY, NULL, on_done);
+}
+
 static void arm(struct snapshot *s, int64_t ms);
 
 static void on_tick(uv_timer_t *timer)
@@ -143,6 +153,7 @@ static void on_tick(uv_timer_t *timer)
     send_heartbeat(s);
     ask(s, Q_POOL_MONITOR, NULL, on_status);
     ask_with_silence(s, Q_WORKER_COUNTERS, on_workers);
+    ask_for_retention(s);
 }
 
 static void arm(struct snapshot *s, int64_t ms)

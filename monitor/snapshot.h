@@ -1,5 +1,6 @@
 /*
- * snapshot.h - every interval: tidy up, write one row of statistics, say that we are alive.
+ * snapshot.h - every interval: tidy up, write one row of statistics, say that we are alive,
+ * and move what is past its retention out of the way.
  *
  * The rows come from record_pool_statistics(). Without a database nothing is written and nothing is
  * made up for afterwards; the first tick after it is back goes on. What the last tick saw is kept for
@@ -20,6 +21,7 @@ struct snapshot {
     uv_timer_t timer;
     int64_t started_ms;
     int64_t ticked_ms; /* the last tick's start; 0: none yet */
+    int64_t pruned_ms; /* the last time that old history was dropped */
     int waiting;       /* answers that the tick under way still waits for */
     json_t *status;    /* of the last tick, or NULL; owned */
     json_t *workers;   /* [{"host","counters"}] of the last tick, or NULL; owned */
