@@ -36,7 +36,8 @@ static void put_label(struct buf *out, const char *label, const char *value)
 /* ---- pool and queue ---- */
 
 /* name{country="us",state="available"} for each country of pool_summary. */
-static void put_country_state(const json_t *summary, const char *name, const char *state, struct buf *out)
+static void put_countries(const json_t *summary, const char *name, const char *label, const char *state,
+                          struct buf *out)
 {
     const char *country;
     json_t *counts;
@@ -45,7 +46,7 @@ static void put_country_state(const json_t *summary, const char *name, const cha
     {
         buf_printf(out, "%s{", name);
         put_label(out, "country", country);
-        buf_printf(out, ",state=\"%s\"} %" PRId64 "\n", state, json_get_int(counts, state, 0));
+        buf_printf(out, ",%s=\"%s\"} %" PRId64 "\n", label, state, json_get_int(counts, state, 0));
     }
 }
 
@@ -57,10 +58,10 @@ static void put_pool(const json_t *status, struct buf *out)
 
     put_head(out, "tracepool_pool_ips", "gauge", "IPs of the pool by country and state.");
     for (size_t i = 0; i < ARRAY_LEN(states); i++)
-        put_country_state(summary, "tracepool_pool_ips", states[i], out);
+        put_countries(summary, "tracepool_pool_ips", "state", states[i], out);
     put_head(out, "tracepool_pool_ips_health", "gauge", "IPs of the pool by country and health.");
     for (size_t i = 0; i < ARRAY_LEN(healths); i++)
-        put_country_state(summary, "tracepool_pool_ips_health", healths[i], out);
+        put_countries(summary, "tracepool_pool_ips_health", "health", healths[i], out);
 }
 
 static void put_queue(const json_t *status, struct buf *out)
