@@ -98,7 +98,7 @@ static void separate_path(struct url_parser *p)
 
     if (p->has_authority || p->has_opaque_path || !str_starts(path, STR("//")) || !buf_reserve(p->href, 2))
         return;
-    memmove(p->href->data + from + 2, p->href->data + from, p->href->len - from);
+    memmove(p->href->data + from + 2, p->href->data + from, p->href->len - from + 1); /* its NUL too */
     memcpy(p->href->data + from, "/.", 2);
     p->href->len += 2;
     shift(&p->path, 2);
