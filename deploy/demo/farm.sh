@@ -128,7 +128,23 @@ database_url() { echo "host=$(socket_dir) port=$(port postgres) user=$1 dbname=t
 # One settings file for the three; what differs, the role, comes by environment. No secret is in either.
 write_settings() {
     cat >"$home/tracepool.ini" <<INI
-; Written by deploy/quickstart at each start.
+; Written by deploy/quickstart at each start. The names of settings: tracepool-edge --print-config
+[edge]
+listen = 127.0.0.1:$edge_port
+admin_listen = 127.0.0.1:$(port edge-admin)
+spool_dir = $home/state/edge
+
+[worker]
+children = 2
+secrets_dir = $home/secrets/proxies
+
+[trace]
+; The demo's proxies and targets are on loopback, which the address guard refuses otherwise.
+allow_private = true
+
+[api]
+listen = 127.0.0.1:$monitor_port
+token_file = $home/secrets/api-token
 INI
 }
 
@@ -136,13 +152,23 @@ start_programs() {
     local plain=("${process_env[@]}") name
     secret api-token
     write_settings
+    mkdir -p "$home/state/edge"
+    own "$home/state/edge"
     for name in edge worker monitor; do
-        mkdir -p "$home/state/$name"
-        own "$home/state/$name"
         process_env=("${plain[@]}" "DATABASE_URL=$(database_url "tracepool_$name")")
         start "$name" "$home/build/$name/tracepool-$name" --config "$home/tracepool.ini"
     done
     process_env=("${plain[@]}")
+    watching=edge wait_until 30 "the edge" curl -sf -o /dev/null "http://127.0.0.1:$(port edge-admin)/readyz"
+    watching=worker wait_until 30 "the worker" worker_is_heard
+    watching=monitor wait_until 30 "the monitor" curl -sf -o /dev/null "http://127.0.0.1:$monitor_port/healthz"
+    step edge "clicks on 127.0.0.1:$edge_port"
+    step worker "2 children, tracing whatever is due"
+    step monitor "the operator's API on 127.0.0.1:$monitor_port"
+}
+
+worker_is_heard() {
+    sql -c "SELECT count(*) > 0 FROM process_heartbeats WHERE program = 'worker' AND seen_at > now() - interval '15 s'" | grep -q t
 }
 
 # Decided once, before anything starts: what starts later is told where the others are.
@@ -150,6 +176,7 @@ keep_ports() {
     local name address country
     keep_port postgres
     keep_port web
+    keep_port edge-admin
     while read -r name address country; do
         [ -z "$name" ] || keep_port "$name" "$address"
     done <<<"$PROXIES"

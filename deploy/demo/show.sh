@@ -44,7 +44,10 @@ SQL
 
 # What the scripted web wrote down since line $1, as JSON: which address asked for which URL.
 seen_by_target() {
-    tail -n "+$(($1 + 1))" "$home/state/web/requests.log" | jq_free_seen
+    tail -n "+$(($1 + 1))" "$home/state/web/requests.log" | /usr/bin/python3 -c '
+import json, sys
+entries = [json.loads(line) for line in sys.stdin]
+print(json.dumps([{"address": e["peer"], "url": e["url"]} for e in entries]))'
 }
 
 run_demo() {
