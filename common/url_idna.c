@@ -15,11 +15,7 @@
 #include <idn2.h>
 #include <string.h>
 
-enum {
-    LABEL_MAX_CODES = 512, /* DNS has room for 63 bytes; browsers give a little more, so do we */
-    FIRST_CODE = 128,      /* that is not ASCII */
-    REMOVED = 0xffffffff,
-};
+enum { REMOVED = 0xffffffff };
 
 /* clang-format off */
 /* Mappings of Unicode 15.1 and 16 that libidn2 2.3 has differently. */
@@ -48,15 +44,10 @@ static const struct { uint32_t from, to; } SYMBOLS[] = {
 };
 /* clang-format on */
 
-struct label {
-    uint32_t codes[LABEL_MAX_CODES];
-    size_t len;
-};
-
 /* Stands for itself in a label: a symbol, or any ASCII character that is neither letter nor digit. */
 static bool is_symbol(uint32_t code)
 {
-    if (code < FIRST_CODE)
+    if (code < URL_FIRST_CODE)
         return !((code | 0x20) >= 'a' && (code | 0x20) <= 'z') && !(code >= '0' && code <= '9');
     for (size_t i = 0; i < ARRAY_LEN(SYMBOLS); i++)
         if (code >= SYMBOLS[i].from && code <= SYMBOLS[i].to)
@@ -78,175 +69,16 @@ static bool is_dot(uint32_t code)
     return code == '.' || code == 0x3002 || code == 0xFF0E || code == 0xFF61;
 }
 
-static bool add_code(struct label *l, uint32_t code)
-{
-    if (l->len == LABEL_MAX_CODES)
-        return false;
-    l->codes[l->len++] = code;
-    return true;
-}
-
 static void append_lower(struct buf *out, char c)
 {
     buf_append_char(out, c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c);
-}
-
-/* --- punycode (RFC 3492), which libidn2 does not offer by itself -------------------------------------- */
-
-enum { BASE = 36, TMIN = 1, TMAX = 26, SKEW = 38, DAMP = 700, FIRST_BIAS = 72 };
-
-static uint32_t adapt(uint32_t delta, uint32_t count, bool is_first)
-{
-    uint32_t k = 0;
-
-    delta = is_first ? delta / DAMP : delta / 2;
-    for (delta += delta / count; delta > (BASE - TMIN) * TMAX / 2; k += BASE)
-        delta /= BASE - TMIN;
-    return k + (BASE - TMIN + 1) * delta / (delta + SKEW);
-}
-
-static uint32_t threshold(uint32_t k, uint32_t bias)
-{
-    return k <= bias ? TMIN : k >= bias + TMAX ? TMAX : k - bias;
-}
-
-static void append_number(struct buf *out, uint32_t number, uint32_t bias)
-{
-    for (uint32_t k = BASE;; k += BASE) {
-        uint32_t t = threshold(k, bias);
-        uint32_t digit = number < t ? number : t + (number - t) % (BASE - t);
-
-        buf_append_char(out, "abcdefghijklmnopqrstuvwxyz0123456789"[digit]);
-        if (number < t)
-            return;
-        number = (number - t) / (BASE - t);
-    }
-}
-
-static uint32_t smallest_from(const struct label *l, uint32_t least)
-{
-    uint32_t smallest = UINT32_MAX;
-
-    for (size_t i = 0; i < l->len; i++)
-        if (l->codes[i] >= least && l->codes[i] < smallest)
-            smallest = l->codes[i];
-    return smallest;
-}
-
-/* 512 code points below 0x110000 cannot overflow 32 bits. */
-_Static_assert((uint64_t)0x110000 * (LABEL_MAX_CODES + 1) < UINT32_MAX, "punycode's delta fits");
-
-static void append_punycode(struct buf *out, const struct label *l)
-{
-    uint32_t code = FIRST_CODE, delta = 0, bias = FIRST_BIAS, done = 0, basic;
-
-    for (size_t i = 0; i < l->len; i++)
-        if (l->codes[i] < FIRST_CODE) {
-            buf_append_char(out, (char)l->codes[i]);
-            done++;
-        }
-    basic = done;
-    if (basic)
-        buf_append_char(out, '-');
-    for (; done < l->len; code++, delta++) {
-        uint32_t next = smallest_from(l, code);
-
-        delta += (next - code) * (done + 1);
-        code = next;
-        for (size_t i = 0; i < l->len; i++) {
-            if (l->codes[i] < code)
-                delta++;
-            if (l->codes[i] != code)
-                continue;
-            append_number(out, delta, bias);
-            bias = adapt(delta, done + 1, done == basic);
-            delta = 0;
-            done++;
-        }
-    }
-}
-
-/* One number in *text, whose scale grows from digit to digit. False when it is broken or too big. */
-static bool cut_number(struct str *text, uint32_t bias, uint32_t *number)
-{
-    uint64_t weight = 1, sum = 0;
-
-    for (uint32_t k = BASE;; k += BASE) {
-        uint32_t t = threshold(k, bias), digit;
-        char c;
-
-        if (text->len == 0 || weight > UINT32_MAX)
-            return false;
-        c = text->ptr[0];
-        *text = str_slice(*text, 1, text->len);
-        if (c >= '0' && c <= '9')
-            digit = (uint32_t)(c - '0') + 26;
-        else if (c >= 'a' && c <= 'z')
-            digit = (uint32_t)(c - 'a');
-        else
-            return false;
-        sum += digit * weight;
-        if (sum > UINT32_MAX)
-            return false;
-        if (digit < t)
-            break;
-        weight *= BASE - t;
-    }
-    *number = (uint32_t)sum;
-    return true;
-}
-
-static bool insert_code(struct label *l, size_t at, uint32_t code)
-{
-    if (!add_code(l, code))
-        return false;
-    for (size_t i = l->len - 1; i > at; i--)
-        l->codes[i] = l->codes[i - 1];
-    l->codes[at] = code;
-    return true;
-}
-
-/* Appends the code points of what libidn2 encoded (in lower case, without "xn--") to the label. */
-static bool decode_punycode(struct str text, struct label *out)
-{
-    struct label l = {.len = 0};
-    uint32_t code = FIRST_CODE, bias = FIRST_BIAS;
-    uint64_t at = 0;
-    size_t basic = text.len;
-    bool is_first = true;
-
-    while (basic && text.ptr[basic - 1] != '-')
-        basic--;
-    for (size_t i = 0; i + 1 < basic; i++)
-        if (!add_code(&l, (unsigned char)text.ptr[i]))
-            return false;
-    for (text = str_slice(text, basic, text.len); text.len; at++) {
-        uint32_t delta;
-        size_t slots = l.len + 1;
-
-        if (!cut_number(&text, bias, &delta))
-            return false;
-        bias = adapt(delta, (uint32_t)slots, is_first);
-        is_first = false;
-        at += delta;
-        if (at / slots > 0x10ffff - code)
-            return false;
-        code += (uint32_t)(at / slots);
-        at %= slots;
-        if (!insert_code(&l, at, code))
-            return false;
-    }
-    for (size_t i = 0; i < l.len; i++)
-        if (!add_code(out, l.codes[i]))
-            return false;
-    return true;
 }
 
 /* --- labels ------------------------------------------------------------------------------------------- */
 
 static int to_alabel(const uint32_t *codes, size_t len, struct buf *out)
 {
-    SCOPED_VALUE(buf) text = {.max = 4 * LABEL_MAX_CODES};
+    SCOPED_VALUE(buf) text = {.max = 4 * URL_LABEL_CODES};
     uint8_t *ascii = NULL;
     int status;
 
@@ -260,9 +92,9 @@ static int to_alabel(const uint32_t *codes, size_t len, struct buf *out)
 }
 
 /* What libidn2 makes of one run of ordinary characters, appended as code points. */
-static bool add_run(struct label *out, const uint32_t *codes, size_t len)
+static bool add_run(struct url_label *out, const uint32_t *codes, size_t len)
 {
-    SCOPED_VALUE(buf) ascii = {.max = LABEL_MAX_CODES};
+    SCOPED_VALUE(buf) ascii = {.max = URL_LABEL_CODES};
     struct str text;
 
     if (len == 0)
@@ -271,36 +103,36 @@ static bool add_run(struct label *out, const uint32_t *codes, size_t len)
         return false;
     text = buf_str(&ascii);
     if (str_starts(text, STR("xn--")))
-        return decode_punycode(str_slice(text, 4, text.len), out);
+        return url_punycode_decode(str_slice(text, 4, text.len), out);
     for (size_t i = 0; i < text.len; i++)
-        if (!add_code(out, (unsigned char)text.ptr[i]))
+        if (!url_label_add(out, (unsigned char)text.ptr[i]))
             return false;
     return true;
 }
 
 /* Appends a label that is ASCII, in lower case. */
-static void append_codes(struct buf *out, const struct label *l)
+static void append_codes(struct buf *out, const struct url_label *l)
 {
     for (size_t i = 0; i < l->len; i++)
         append_lower(out, (char)l->codes[i]);
 }
 
-static bool is_ascii(const struct label *l)
+static bool is_ascii(const struct url_label *l)
 {
     for (size_t i = 0; i < l->len; i++)
-        if (l->codes[i] >= FIRST_CODE)
+        if (l->codes[i] >= URL_FIRST_CODE)
             return false;
     return true;
 }
 
-static bool is_punycode(const struct label *l)
+static bool is_punycode(const struct url_label *l)
 {
     return l->len >= 4 && (l->codes[0] | 0x20) == 'x' && (l->codes[1] | 0x20) == 'n' && l->codes[2] == '-' &&
            l->codes[3] == '-';
 }
 
 /* libidn2 maps and checks what is between symbols. */
-static bool map_by_runs(const struct label *l, struct label *mapped)
+static bool map_by_runs(const struct url_label *l, struct url_label *mapped)
 {
     size_t from = 0;
 
@@ -308,7 +140,7 @@ static bool map_by_runs(const struct label *l, struct label *mapped)
     for (size_t i = 0; i < l->len; i++) {
         if (!is_symbol(l->codes[i]))
             continue;
-        if (!add_run(mapped, l->codes + from, i - from) || !add_code(mapped, l->codes[i]))
+        if (!add_run(mapped, l->codes + from, i - from) || !url_label_add(mapped, l->codes[i]))
             return false;
         from = i + 1;
     }
@@ -316,15 +148,15 @@ static bool map_by_runs(const struct label *l, struct label *mapped)
 }
 
 /* A label in punycode must decode to one that is valid as it is. */
-static bool is_valid_punycode(const struct label *l)
+static bool is_valid_punycode(const struct url_label *l)
 {
-    SCOPED_VALUE(buf) text = {.max = LABEL_MAX_CODES};
-    struct label decoded = {.len = 0}, mapped;
+    SCOPED_VALUE(buf) text = {.max = URL_LABEL_CODES};
+    struct url_label decoded = {.len = 0}, mapped;
     struct str code;
 
     append_codes(&text, l);
     code = buf_str(&text);
-    if (!decode_punycode(str_slice(code, 4, code.len), &decoded) || is_ascii(&decoded) ||
+    if (!url_punycode_decode(str_slice(code, 4, code.len), &decoded) || is_ascii(&decoded) ||
         !map_by_runs(&decoded, &mapped))
         return false;
     return mapped.len == decoded.len &&
@@ -332,15 +164,15 @@ static bool is_valid_punycode(const struct label *l)
 }
 
 /* A label that libidn2 does not take whole. */
-static bool append_by_runs(struct buf *out, const struct label *l)
+static bool append_by_runs(struct buf *out, const struct url_label *l)
 {
-    struct label mapped;
+    struct url_label mapped;
 
     if (!map_by_runs(l, &mapped))
         return false;
     if (!is_ascii(&mapped)) {
         buf_append(out, "xn--", 4);
-        append_punycode(out, &mapped);
+        url_punycode_append(out, &mapped);
     } else if (is_punycode(&mapped) && !is_valid_punycode(&mapped)) {
         return false;
     } else {
@@ -349,7 +181,7 @@ static bool append_by_runs(struct buf *out, const struct label *l)
     return !out->is_full;
 }
 
-static bool append_label(struct buf *out, const struct label *l)
+static bool append_label(struct buf *out, const struct url_label *l)
 {
     if (is_ascii(l) && !is_punycode(l)) {
         append_codes(out, l);
@@ -371,7 +203,7 @@ static bool append_label(struct buf *out, const struct label *l)
 
 bool url_domain_to_ascii(struct str domain, struct buf *out)
 {
-    struct label label = {.len = 0};
+    struct url_label label = {.len = 0};
 
     if (url_is_ascii(domain)) {
         for (size_t i = 0; i < domain.len; i++)
@@ -387,7 +219,7 @@ bool url_domain_to_ascii(struct str domain, struct buf *out)
             if (!append_label(out, &label) || !buf_append_char(out, '.'))
                 return false;
             label.len = 0;
-        } else if (code != REMOVED && !add_code(&label, code)) {
+        } else if (code != REMOVED && !url_label_add(&label, code)) {
             return false;
         }
     }

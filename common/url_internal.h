@@ -33,4 +33,22 @@ const char *url_host_parse(struct str raw, bool is_special, struct buf *out, str
  */
 NODISCARD bool url_domain_to_ascii(struct str domain, struct buf *out);
 
+enum {
+    URL_LABEL_CODES = 512, /* DNS has room for 63 bytes; browsers give more, so do we */
+    URL_FIRST_CODE = 128,  /* that is not ASCII */
+};
+
+/* One label of a domain, as code points. */
+struct url_label {
+    uint32_t codes[URL_LABEL_CODES];
+    size_t len;
+};
+
+/* False when it is full. */
+NODISCARD bool url_label_add(struct url_label *l, uint32_t code);
+/* Appends the label in punycode, without "xn--". What is ASCII in it must be in lower case. */
+void url_punycode_append(struct buf *out, const struct url_label *l);
+/* Appends the code points of a punycode text in lower case, without "xn--". False when it is none. */
+NODISCARD bool url_punycode_decode(struct str text, struct url_label *out);
+
 #endif
