@@ -55,8 +55,9 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     struct tracer *t = watch->tracer;
     int flags = 0, running;
 
+    /* A reset: libuv says no more than that, but an answer that came before it is still to be read. */
     if (status < 0)
-        flags = CURL_CSELECT_ERR;
+        flags = CURL_CSELECT_IN | CURL_CSELECT_OUT;
     if (events & UV_READABLE)
         flags |= CURL_CSELECT_IN;
     if (events & UV_WRITABLE)
