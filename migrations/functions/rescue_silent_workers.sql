@@ -21,6 +21,7 @@ BEGIN
        AND EXISTS (SELECT FROM ip_rotation_pool p WHERE p.status = 'locked' AND p.locked_by = h.incarnation)
        AND NOT EXISTS (SELECT FROM pg_stat_activity a
                         WHERE a.application_name = left('tracepool-worker ' || h.incarnation, 63))
+     ORDER BY h.incarnation   -- two rescuers at once take them in the same order
   LOOP
     v_count := v_count + release_dead_worker(v_worker);
   END LOOP;

@@ -1,0 +1,112 @@
+"""Many workers at one queue: nothing is claimed twice, no IP is used twice at once or within its cooldown."""
+
+OVERLAPS = """
+  SELECT count(*)
+    FROM trace_attempts a
+    JOIN trace_attempts b ON b.ip_address = a.ip_address AND (b.request_id, b.attempt) <> (a.request_id, a.attempt)
+   WHERE b.started_at >= a.started_at AND b.started_at < a.ended_at + %s * interval '1 s'
+"""
+
+
+def work_until_done(session, name, slots, seen):
+    """Claims and finishes until the queue is empty; remembers every pair in `seen`."""
+
+    def work():
+        me = session()
+        while True:
+            pairs = me.claim(slots, name)
+            seen.extend(pairs)
+            if pairs:
+                assert me.finish(name, pairs) == len(pairs)
+            elif not me.one("SELECT EXISTS (SELECT FROM active_trace_requests WHERE next_attempt_at IS NOT NULL)"):
+                return
+
+    return work
+
+
+def test_eight_workers_never_claim_the_same(session, stock, together):
+    check = stock(ips=40, requests=500, countries=("us", "ca", "gb"))
+    seen = []
+    together(*(work_until_done(session, f"w{n}", 1 + n * 3, seen) for n in range(8)))
+
+    assert len(seen) == 1500
+    assert len({request for request, _, _ in seen}) == 1500
+    assert check.one("SELECT count(*) FROM active_trace_requests WHERE status = 'completed'") == 1500
+    assert check.one("SELECT sum(total_uses) FROM ip_rotation_pool") == 1500
+    assert check.one("SELECT count(*) FROM ip_rotation_pool WHERE status = 'locked' OR locked_by IS NOT NULL") == 0
+    assert check.one(OVERLAPS, 0) == 0
+
+
+def test_cooldown_is_respected_by_all(session, stock, together):
+    check = stock(ips=5, requests=15, cooldown_s=1)
+    together(*(work_until_done(session, f"w{n}", 3, []) for n in range(6)))
+
+    assert check.one("SELECT count(*) FROM trace_attempts") == 15
+    assert check.one(OVERLAPS, 1) == 0
+
+
+def test_batch_limits_hold_over_the_whole_farm(session, stock, together):
+    check = stock(ips=30, requests=60)
+    batch = check.one("SELECT request_trace_batch(40, 3)")
+    in_flight = "SELECT count(*) FROM ip_rotation_pool WHERE status = 'locked' AND locked_for_batch = %s"
+    most, claimed = [], []
+
+    def work(name):
+        def run():
+            me = session()
+            while me.one("SELECT EXISTS (SELECT FROM open_batches())"):
+                pairs = me.claim(5, name, batch=batch)
+                most.append(me.one(in_flight, batch))
+                claimed.extend(pairs)
+                if pairs:
+                    me.finish(name, pairs)
+        return run
+
+    together(*(work(f"w{n}") for n in range(6)))
+    check.run("SELECT settle_batches()")
+    assert max(most) == 3
+    assert len(claimed) == 40
+    assert check.all("SELECT state, processed, succeeded, failed FROM batch_result(%s)", batch) == [("done", 40, 40, 0)]
+    assert check.one("SELECT count(*) FROM active_trace_requests WHERE status = 'pending'") == 20
+
+
+def test_claim_does_not_wait_for_rows_in_other_hands(session, stock):
+    stock(ips=3, requests=3)
+    other, me = session(autocommit=False), session()
+    held = other.claim(2, "w1")   # not committed
+    mine = me.claim(3, "w2")
+    assert len(held) == 2 and len(mine) == 1
+    assert not {request for request, _, _ in held} & {request for request, _, _ in mine}
+    assert not {ip for _, _, ip in held} & {ip for _, _, ip in mine}
+
+
+def test_what_an_aborted_claim_had_is_free_again(session, stock):
+    stock(ips=1, requests=1)
+    other, me = session(autocommit=False), session()
+    assert len(other.claim(1, "w1")) == 1
+    other.conn.rollback()
+    assert [attempt for _, attempt, _ in me.claim(1, "w2")] == [1]
+
+
+def test_click_committed_late_lies_right_of_the_cursor(session, stock):
+    """A slow transaction's click carries a time that the cursor has passed; the lag of two seconds covers it."""
+    check = stock(ips=3, requests=0)
+    slow = session(autocommit=False)
+    slow.run("INSERT INTO active_trace_requests (tracking_url, next_attempt_at)"
+             " VALUES ('https://late.example/', clock_timestamp() - interval '1 s')")
+    check.run("INSERT INTO active_trace_requests (tracking_url) VALUES ('https://first.example/')")
+    claim = ("SELECT tracking_url, request_cursor::text, ip_cursor::text"
+             " FROM claim_traces(1, 'w1', 60000, ARRAY['us'], ARRAY[%s]::timestamptz[], ARRAY[%s]::timestamptz[])")
+    [(url, *cursors)] = check.all(claim, None, None)
+    assert url == "https://first.example/"
+    slow.conn.commit()
+    [(url, *_)] = check.all(claim, *cursors)
+    assert url == "https://late.example/"
+
+
+def test_same_clicks_shipped_by_two_edges_at_once(session, together, db):
+    clicks = ("SELECT record_clicks((SELECT jsonb_agg(jsonb_build_object('id', md5(i::text)::uuid, 'url', 'https://t.example/',"
+              " 'status', 'pending')) FROM generate_series(1, 200) AS i), 0)")
+    stored = together(*(lambda: session().one(clicks) for _ in range(4)))
+    assert sum(stored) == 200
+    assert session().one("SELECT count(*) FROM active_trace_requests") == 200
