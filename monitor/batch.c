@@ -82,7 +82,7 @@ static void batch_answer(struct batch *batch, int status, const char *reason)
     if (reason)
         json_put_str(body, "error", str_from(reason));
     reply_json(batch->conn, status, body);
-    log_info("batch.answered", kv("batch", batch->id), kv("success", !reason), kv("reason", reason));
+    log_info("batch.answered", kv("batch", batch->id), kv("success", (bool)!reason), kv("reason", reason));
     batch_end(batch);
 }
 
@@ -218,6 +218,8 @@ static void on_requested(void *arg, PGresult *res, const char *sqlstate, const s
     snprintf(batch->id, sizeof(batch->id), "%s", row_cstr(res, 0, row_column(res, "batch_id")));
     batch->moved_ms = loop_now_ms();
     log_info("batch.asked", kv("batch", batch->id));
+    pg_send(batch->monitor->db, Q_SETTLE_BATCHES, NULL, 0, NULL,
+            NULL); /* with nothing to trace it has ended */
     look(batch);
 }
 
