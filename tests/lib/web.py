@@ -1,25 +1,24 @@
 #!/usr/bin/python3
 """A scripted web: a forward proxy that is also every origin behind it.
 
-    web.py [--port N] [--log FILE] DIR_OR_FILE...     serves until SIGTERM; prints its port
+    web.py [--port N] [--log FILE] DIR_OR_FILE...   serves until SIGTERM; prints its port
 
 It answers from scenario files (tests/scenario/worlds/*.json; the format is in tests/scenario/worlds/README.md).
 A client picks the scenario by proxy user name (= its id, any password); one that sends no credentials, such as
 another proxy whose upstream this is, gets the scenario that the URL's host or the URL itself belongs to. Names are
 never resolved: nothing leaves the machine.
 
-    GET http://scenario.invalid/log        the requests so far, as JSON: id, method, url, peer, headers, at
-    GET http://scenario.invalid/reset      the same, and forgets them
+    GET  http://scenario.invalid/log       the requests so far, as JSON: id, method, url, peer, headers, body
+    GET  http://scenario.invalid/reset     the same, and forgets them
+    POST http://scenario.invalid/add       {"url", "response"}: one more answer, for clients without credentials
 
 `peer` is the address that the request came from, which is how an exit address becomes visible. --log appends each
 request to a file too, one JSON object a line.
 
 As a module:
 
-    with Web([folder]) as web:
-        web.port, web.proxy("scenario-id"), web.log(), web.reset()
-
-As a pytest fixture: `from web import web`, and a list of folders in `web_folders`.
+    with Web([WORLDS]) as web:
+        web.port, web.proxy("scenario-id"), web.add(url, response), web.log(), web.reset()
 """
 import argparse
 import asyncio
@@ -33,11 +32,6 @@ import sys
 import urllib.parse
 import urllib.request
 import zlib
-
-try:
-    import pytest
-except ImportError:  # the quickstart serves its target web without test tools
-    pytest = None
 
 WORLDS = pathlib.Path(__file__).resolve().parents[1] / "scenario" / "worlds"
 HEAD_MAX = 1 << 20
@@ -81,18 +75,22 @@ class Server:
         self.log = []
         self.log_file = log_file
         self.by_url, self.by_host = {}, {}
-        for id, scenario in scenarios.items():
+        self.added = {"id": "added", "responses": {}}
+        for scenario in scenarios.values():
             for url in map(bare, scenario["responses"]):
-                self.by_url.setdefault(url, id)
-                self.by_host.setdefault(urllib.parse.urlsplit(url).netloc, id)
+                self.by_url.setdefault(url, scenario)
+                self.by_host.setdefault(urllib.parse.urlsplit(url).netloc, scenario)
+
+    def add(self, url, response):
+        self.added["responses"][url] = response
+        self.by_url[url] = self.by_host[urllib.parse.urlsplit(url).netloc] = self.added
 
     def scenario_of(self, request):
+        """None for a user that is no scenario; without credentials, whoever knows the URL or its host."""
         if request.user is not None:
             return self.scenarios.get(request.user)
-        id = self.by_url.get(request.url) or self.by_host.get(urllib.parse.urlsplit(request.url).netloc)
-        if id is None and len(self.scenarios) == 1:
-            id = next(iter(self.scenarios))
-        return self.scenarios.get(id)
+        host = urllib.parse.urlsplit(request.url).netloc
+        return self.by_url.get(request.url) or self.by_host.get(host) or {"id": None, "responses": {}}
 
     @staticmethod
     def response_of(scenario, request):
@@ -117,17 +115,20 @@ class Server:
             self.log_file.write(json.dumps(entry) + "\n")
             self.log_file.flush()
 
+    def control(self, path, request):
+        body = json.dumps(self.log).encode()
+        if path == "/reset":
+            self.log.clear()
+        elif path == "/add":
+            self.add(**json.loads(request.body))
+        return body
+
     async def answer(self, request, writer):
         """False when the connection is to be closed."""
         url = urllib.parse.urlsplit(request.url)
         if url.netloc == "scenario.invalid":
-            body = json.dumps(self.log).encode()
-            if url.path == "/reset":
-                self.log.clear()
-            return await send(writer, 200, [["Content-Type", "application/json"]], body)
+            return await send(writer, 200, [["Content-Type", "application/json"]], self.control(url.path, request))
         scenario = self.scenario_of(request)
-        if scenario is None and request.user is None and not self.by_url:
-            return await send(writer, 404, [], b"")
         if scenario is None:
             return await send(writer, 407, [["Proxy-Authenticate", 'Basic realm="scenario"']], b"")
         self.note(scenario, request)
@@ -213,7 +214,7 @@ async def serve(server, port):
 class Web:
     """A scripted web in a process of its own."""
 
-    def __init__(self, paths, log=None):
+    def __init__(self, paths=(), log=None):
         command = ["setpriv", "--pdeathsig", "KILL", sys.executable, __file__, "--port", "0"]
         command += ["--log", str(log)] if log else []
         self.process = subprocess.Popen(command + [str(path) for path in paths], stdout=subprocess.PIPE, text=True)
@@ -222,16 +223,20 @@ class Web:
     def proxy(self, user=None):
         return f"http://{user}:secret-{user}@127.0.0.1:{self.port}" if user else f"http://127.0.0.1:{self.port}"
 
-    def _get(self, path):
+    def _ask(self, path, data=None):
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": self.proxy()}))
-        with opener.open("http://scenario.invalid" + path, timeout=10) as answer:
+        with opener.open("http://scenario.invalid" + path, data, timeout=10) as answer:
             return json.load(answer)
 
+    def add(self, url, response):
+        """One more answer, or a list of answers with conditions, for clients without credentials."""
+        self._ask("/add", json.dumps({"url": url, "response": response}).encode())
+
     def log(self):
-        return self._get("/log")
+        return self._ask("/log")
 
     def reset(self):
-        return self._get("/reset")
+        return self._ask("/reset")
 
     def close(self):
         self.process.kill()
@@ -245,22 +250,11 @@ class Web:
         self.close()
 
 
-if pytest:
-    @pytest.fixture(scope="session")
-    def web_folders():
-        return [WORLDS]
-
-    @pytest.fixture(scope="session")
-    def web(web_folders):
-        with Web(web_folders) as running:
-            yield running
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
     parser.add_argument("--log", help="append every request to this file, one JSON object a line")
-    parser.add_argument("scenarios", nargs="+", metavar="DIR_OR_FILE")
+    parser.add_argument("scenarios", nargs="*", metavar="DIR_OR_FILE")
     args = parser.parse_args()
     with open(args.log, "a", encoding="utf-8") if args.log else contextlib.nullcontext() as log_file:
         with contextlib.suppress(KeyboardInterrupt):

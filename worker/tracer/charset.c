@@ -111,26 +111,14 @@ struct str charset_parameter(struct str content_type, struct str name)
     return (struct str){0};
 }
 
-/* The value of an attribute as the prescan wants it: rough, and good enough for a label. */
-static struct str attribute(struct str tag, struct str name)
+static struct str attribute(struct str tag, struct str wanted)
 {
-    for (size_t i = 1; i + name.len < tag.len; i++) {
-        size_t at = i + name.len;
-        char before = tag.ptr[i - 1];
+    struct str name, value;
+    size_t at = 0;
 
-        if (!str_equal_nocase(str_slice(tag, i, at), name) || !strchr(" \t\r\n\f/\"'", before))
-            continue;
-        while (at < tag.len && strchr(" \t\r\n\f", tag.ptr[at]))
-            at++;
-        if (at == tag.len || tag.ptr[at] != '=')
-            continue;
-        tag = str_trim(str_slice(tag, at + 1, tag.len));
-        if (tag.len && (tag.ptr[0] == '"' || tag.ptr[0] == '\''))
-            return unquote(tag);
-        for (at = 0; at < tag.len && !strchr(" \t\r\n\f/>", tag.ptr[at]);)
-            at++;
-        return str_slice(tag, 0, at);
-    }
+    while (scan_attribute(tag, &at, &name, &value))
+        if (str_equal_nocase(name, wanted))
+            return value;
     return (struct str){0};
 }
 

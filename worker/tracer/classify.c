@@ -66,6 +66,13 @@ static enum err_code of_protocol(const struct transfer_facts *f)
     return layer_of(f) == LAYER_PROXY ? ERR_PROXY_PROTOCOL : ERR_TARGET_PROTOCOL;
 }
 
+static enum err_code of_closed(const struct transfer_facts *f)
+{
+    if (f->has_proxy && !f->is_proxy_alive)
+        return ERR_PROXY_PROTOCOL;
+    return layer_of(f) == LAYER_PROXY ? ERR_PROXY_TUNNEL : ERR_TARGET_CLOSED;
+}
+
 static enum err_code of_code(const struct transfer_facts *f)
 {
     switch ((int)f->code) {
@@ -83,7 +90,7 @@ static enum err_code of_code(const struct transfer_facts *f)
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
     case CURLE_PARTIAL_FILE:
-        return layer_of(f) == LAYER_PROXY ? ERR_PROXY_TUNNEL : ERR_TARGET_CLOSED;
+        return of_closed(f);
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CIPHER:

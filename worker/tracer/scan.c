@@ -90,15 +90,19 @@ static size_t skip_spaces(struct str s, size_t at)
     return at;
 }
 
-static size_t skip_attribute(struct str s, size_t at)
+static size_t skip_name(struct str s, size_t at)
 {
-    size_t behind;
-
     at++; /* the first byte belongs to the name, even when it is '=' */
     while (at < s.len && !ends_name(s.ptr[at]) && s.ptr[at] != '=')
         at++;
-    behind = skip_spaces(s, at);
-    return behind < s.len && s.ptr[behind] == '=' ? skip_value(s, skip_spaces(s, behind + 1)) : at;
+    return at;
+}
+
+static size_t skip_attribute(struct str s, size_t at)
+{
+    size_t name_end = skip_name(s, at), behind = skip_spaces(s, name_end);
+
+    return behind < s.len && s.ptr[behind] == '=' ? skip_value(s, skip_spaces(s, behind + 1)) : name_end;
 }
 
 /*
@@ -117,6 +121,28 @@ static size_t skip_attributes(struct str s, size_t at, bool *closes_itself)
         }
     }
     return at < s.len ? at + 1 : 0;
+}
+
+bool scan_attribute(struct str tag, size_t *at, struct str *name, struct str *value)
+{
+    size_t pos = *at, end, name_end, start;
+
+    if (pos == 0)
+        while (pos < tag.len && !ends_name(tag.ptr[pos]))
+            pos++;
+    while (pos < tag.len && (is_space(tag.ptr[pos]) || tag.ptr[pos] == '/'))
+        pos++;
+    if (pos >= tag.len || tag.ptr[pos] == '>')
+        return false;
+    name_end = skip_name(tag, pos);
+    end = skip_attribute(tag, pos);
+    start = end > name_end ? skip_spaces(tag, skip_spaces(tag, name_end) + 1) : end;
+    *name = str_slice(tag, pos, name_end);
+    *value = str_slice(tag, start, end);
+    if (value->len > 1 && (value->ptr[0] == '"' || value->ptr[0] == '\''))
+        *value = str_slice(*value, 1, value->len - 1);
+    *at = end;
+    return true;
 }
 
 /* Whether "</name" (or "<name") stands at `at` and ends as a tag's name would. */

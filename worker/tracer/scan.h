@@ -26,4 +26,10 @@ struct scan_sink {
 /* Any bytes; ASCII-compatible text gives sense. Takes time in proportion to their number. */
 void scan_html(struct str html, const struct scan_sink *sink);
 
+/*
+ * Walks the attributes of a start tag that sink.tag was given; *at is 0 before the first. The value is as
+ * written, without its quotes; empty when there is none. False behind the last one.
+ */
+bool scan_attribute(struct str tag, size_t *at, struct str *name, struct str *value);
+
 #endif
