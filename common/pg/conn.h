@@ -42,8 +42,8 @@ struct pg_options {
     int schema_version; /* refuse a database whose schema_version() is lower; 0: do not ask */
     int max_queued;     /* queries waiting at once; 0: 1024 */
     void *arg;
-    void (*on_up)(void *arg);                            /* connected, prepared, listening; may be NULL */
-    void (*on_down)(void *arg, const struct err *err);   /* was up, or an attempt failed; may be NULL */
+    void (*on_up)(void *arg);                          /* connected, prepared, listening; may be NULL */
+    void (*on_down)(void *arg, const struct err *err); /* was up, or an attempt failed; may be NULL */
     void (*on_notify)(void *arg, const char *channel, const char *payload); /* may be NULL */
 };
 
@@ -61,7 +61,9 @@ int pg_queued(const struct pg *pg);
 
 /*
  * Queues query number q (an index into queries). values are text, NULL for SQL NULL, copied; their
- * number is the query's nparams. timeout_ms 0: the connection's own.
+ * number is the query's nparams. timeout_ms runs from the moment the query is sent, not while others are
+ * before it; 0: the connection's own. A longer one is of no use unless the connection is pooled: the server's
+ * statement_timeout is the connection's query_timeout_ms and a second.
  * While the connection is down the query is answered with ERR_DATABASE at once (on the next turn of
  * the loop), so a caller never waits for a reconnect without having asked to.
  */

@@ -68,6 +68,7 @@ enum pg_event pg_wire_lost(struct pg *pg, const char *what)
 
     pg_target_clean_text(&pg->target, why, text, sizeof(text));
     err_set(&pg->err, ERR_DATABASE, "%s%s", what, text);
+    unwatch(pg); /* libpq has closed the socket already, or soon will: its number may belong to others then */
     return PG_EV_FAIL;
 }
 

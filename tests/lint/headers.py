@@ -10,7 +10,7 @@ MODULES = ["libpq", "libuv", "libcurl", "libxml-2.0", "jansson", "inih", "libidn
 flags = subprocess.run(["pkg-config", "--cflags", *MODULES], stdout=subprocess.PIPE, check=True).stdout.decode().split()
 headers = lib.files("*.h")
 base = ["cc", "-std=gnu17", "-D_GNU_SOURCE", "-DTRACEPOOL_VERSION=\"0\"", "-DTRACEPOOL_SCHEMA=0", "-Wall", "-Wextra",
-        "-Werror", "-Wno-unused-function", "-fsyntax-only", "-I", lib.ROOT, *flags]
+        "-Werror", "-Wno-unused-function", "-fsyntax-only", "-I", lib.ROOT, "-I", lib.BUILD, *flags]
 for folder in lib.PROGRAMS:
     base += ["-I", os.path.join(lib.BUILD, folder)]
 with tempfile.TemporaryDirectory() as scratch:
