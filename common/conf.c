@@ -444,10 +444,10 @@ void conf_print(const struct conf *conf, FILE *to)
         if (strcmp(section, row->section) != 0)
             fprintf(to, "\n[%s]\n", row->section);
         section = row->section;
-        fprintf(to, "; %s (", row->about);
+        fprintf(to, "; %s\n;   ", row->about);
         print_allowed(row, to);
         /* a secret in force must not come back as a setting of eight stars */
-        fprintf(to, ")\n%s%s = ", row->type == TYPE_SECRET ? "; " : "", row->key);
+        fprintf(to, "\n%s%s = ", row->type == TYPE_SECRET ? "; " : "", row->key);
         print_value(fields, row, to);
         fprintf(to, "\n");
     }

@@ -12,6 +12,7 @@
 #include "worker/tools_batch.h"
 #include "worker/tools_trace.h"
 #include "worker/tools_url.h"
+#include "worker/tools_vast.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,12 +34,26 @@ static int verb_refresh(const struct conf *conf, int argc, char **argv)
     return tool_refresh(argc, argv);
 }
 
+static int verb_vast(const struct conf *conf, int argc, char **argv)
+{
+    (void)conf;
+    return tool_vast(argc, argv);
+}
+
+static int verb_macro(const struct conf *conf, int argc, char **argv)
+{
+    (void)conf;
+    return tool_macro(argc, argv);
+}
+
 /* clang-format off */
 static const struct verb {
     const char *name, *arguments, *about;
     int (*run)(const struct conf *conf, int argc, char **argv);
 } verbs[] = {
     {"trace",     "[OPTION]... URL",            "trace one URL now, without a database",             tool_trace},
+    {"vast",      "[--json] FILE|-",            "read a VAST document and find fault with it",       verb_vast},
+    {"macro",     "[--set NAME=VALUE]... TEMPLATE", "expand the macros of a tracking URL",           verb_macro},
     {"url",       "[--base URL] INPUT",         "read a URL as a browser would",                     verb_url},
     {"refresh",   "VALUE",                      "read the value of a Refresh header or meta refresh", verb_refresh},
     {"run-batch", "BATCH_SIZE MAX_CONCURRENT",  "ask the farm for one batch and wait for its result", tool_run_batch},
