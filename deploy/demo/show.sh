@@ -55,10 +55,10 @@ run_demo() {
     bin=$(postgres_bin)
     since=$(sql -c 'SELECT clock_timestamp()')
     log_lines=$(wc -l <"$home/state/web/requests.log")
-    send_clicks
-    if ! sql -c "SELECT NOT EXISTS (SELECT FROM ip_rotation_pool WHERE status = 'cooldown' AND locked_until > now() + interval '2 s')" | grep -q t; then
-        say "" "  The proxies still rest from the last demo; a click waits for its turn, up to a minute."
+    if [ "$(sql -c "SELECT count(*) FROM ip_rotation_pool WHERE locked_until > now() + interval '2 s'")" != 0 ]; then
+        say "" "The proxies still rest from the last clicks; a trace waits for its turn, up to a minute."
     fi
+    send_clicks
     wait_until 150 "the traces' end" demo_is_traced "$since"
     heading "What the workers found, each through one proxy address of the offer's country"
     PAGER='' "$bin/psql" -X -q -v ON_ERROR_STOP=1 -P pager=off -P footer=off -P linestyle=unicode -P null='-' \
@@ -72,10 +72,10 @@ say_next() {
     heading "Next"
     cat <<NEXT
   a click of your own     curl -i '$(edge_url)/functions/v1/track-hit-instant?offer=shoes&sub=me'
-  its trace               deploy/quickstart psql -c 'SELECT * FROM active_trace_requests ORDER BY started_at DESC LIMIT 1' -x
+  its trace               deploy/quickstart psql -x -c 'SELECT * FROM active_trace_requests ORDER BY started_at DESC LIMIT 1'
   the demo once more      deploy/quickstart demo
   what runs               deploy/quickstart status
-  the operator's API      curl -H "Authorization: Bearer \$(deploy/quickstart token)" $(monitor_url)/functions/v1/pool-monitor
+  the operator's API      curl -H @<(echo "Authorization: Bearer \$(deploy/quickstart token)") $(monitor_url)/functions/v1/pool-monitor
   end it                  deploy/quickstart down
 NEXT
 }

@@ -70,7 +70,7 @@ def settings():
 
 def errors():
     body = []
-    pattern = r'X\((\w+),\s*"(\w+)",\s*(\w+),\s*(true|false)\)\s*(?:/\*\s*(.*?)\s*\*/)?'
+    pattern = r'X\((\w+),\s*"(\w+)",\s*(\w+),\s*(true|false)\)[ \t]*(?:/\*[ \t]*(.*?)\s*\*/)?'
     for _, name, blame, retry, about in re.findall(pattern, lib.read("common/err.h")):
         body.append([f"`{name}`", blame.lower(), "yes" if retry == "true" else "no", about])
     return table(["error", "blame", "another attempt", "meaning"], body)
