@@ -18,6 +18,8 @@
 
 #define SUFFIX ".spool"
 
+enum { LOCK_TRIES = 5 };
+
 bool spool_dir_prepare(const char *dir, struct err *err)
 {
     struct stat st;
@@ -61,17 +63,33 @@ static bool put_header(int fd)
     return pwrite(fd, head.data, head.len, 0) == (ssize_t)head.len;
 }
 
-bool spool_dir_create(const char *dir, const char *owner, unsigned number, bool is_synced,
+/*
+ * A new file and its lock. Between the two somebody looking for orphans may take it: then it is theirs to
+ * delete, and we take the next number.
+ */
+static int make_locked(const char *dir, const char *owner, unsigned *number, char path[PATH_MAX])
+{
+    for (int tries = 0; tries < LOCK_TRIES; tries++) {
+        int fd;
+
+        snprintf(path, PATH_MAX, "%s/%s-%08u" SUFFIX, dir, owner, ++*number);
+        fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd < 0 || lock(fd))
+            return fd;
+        close(fd);
+    }
+    return -1;
+}
+
+bool spool_dir_create(const char *dir, const char *owner, unsigned *number, bool is_synced,
                       struct spool_file *out, struct err *err)
 {
     char path[PATH_MAX];
-    int fd;
+    int fd = make_locked(dir, owner, number, path);
 
-    snprintf(path, sizeof(path), "%s/%s-%08u" SUFFIX, dir, owner, number);
-    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_set(err, ERR_IO, "make a segment in %s: %s", dir, strerror(errno));
-    if (!lock(fd) || !put_header(fd) || (is_synced && !sync_dir(dir))) {
+    if (!put_header(fd) || (is_synced && !sync_dir(dir))) {
         err_set(err, ERR_IO, "begin a segment in %s: %s", dir, strerror(errno));
         unlink(path);
         close(fd);
@@ -120,7 +138,8 @@ void spool_file_close(struct spool_file *file)
 {
     close(file->fd);
     free(file->path);
-    *file = (struct spool_file){.fd = -1};
+    file->fd = -1;
+    file->path = NULL;
 }
 
 void spool_file_retire(struct spool_file *file, bool was_damaged)

@@ -23,10 +23,10 @@ struct spool_file {
 NODISCARD bool spool_dir_prepare(const char *dir, struct err *err);
 
 /*
- * A new, locked segment that holds its header. Names sort in the order of owner (a UUIDv7), then number.
- * With is_synced the folder's entry is on disk before it returns.
+ * A new, locked segment that holds its header. Names sort in the order of owner (a UUIDv7), then number;
+ * *number is the last one used, and grows. With is_synced the folder's entry is on disk before it returns.
  */
-NODISCARD bool spool_dir_create(const char *dir, const char *owner, unsigned number, bool is_synced,
+NODISCARD bool spool_dir_create(const char *dir, const char *owner, unsigned *number, bool is_synced,
                                 struct spool_file *out, struct err *err);
 
 struct spool_orphan {
@@ -41,7 +41,7 @@ size_t spool_dir_adopt(const char *dir, struct spool_orphan **orphans);
 
 /*
  * Ends a segment whose records are all in the database: deletes it, or, when it was damaged, keeps it as
- * NAME.damaged for a person to look at. Closes and frees.
+ * NAME.damaged for a person to look at. Closes and frees; size stays readable.
  */
 void spool_file_retire(struct spool_file *file, bool was_damaged);
 /* Closes and frees; the file stays for the next owner. */

@@ -57,6 +57,31 @@ static void add_item(struct spool_batch *b, const struct segment_record *record,
     b->items[b->n++] = (struct spool_item){record->payload, record->at_ms, end};
 }
 
+static void note_damage(const struct spool_segment *seg, const struct segment_damage *now)
+{
+    uint64_t records = now->records - seg->damage.records, torn = now->torn - seg->damage.torn;
+
+    metrics_add(METRIC_SPOOL_DAMAGED, (int64_t)records);
+    metrics_add(METRIC_SPOOL_TORN, (int64_t)torn);
+    if (records)
+        log_error("spool.damaged", kv("file", seg->file.path), kv("records", records),
+                  kv("bytes", now->bytes - seg->damage.bytes),
+                  kv("advice", "kept beside the others as NAME.damaged"));
+    else if (torn)
+        log_warn("spool.torn", kv("file", seg->file.path), kv("bytes", now->bytes - seg->damage.bytes));
+}
+
+/* All of the batch is in the database, and what had to be passed over is behind us. */
+static void finish_batch(struct spool *s, const struct spool_batch *batch)
+{
+    struct spool_segment *seg = batch->segment;
+
+    seg->at = batch->end;
+    note_damage(seg, &batch->damage);
+    seg->damage = batch->damage;
+    spool_show_bytes(s);
+}
+
 /* What was read becomes the batch; false: a record is longer than that, or nothing but damage was there. */
 static bool take_records(struct spool *s, struct spool_segment *seg, uint64_t from)
 {
@@ -75,7 +100,7 @@ static bool take_records(struct spool *s, struct spool_segment *seg, uint64_t fr
         return true;
     if (at == 0)
         s->read_bytes = READ_MAX;
-    spool_commit(s, b, 0);
+    finish_batch(s, b);
     return false;
 }
 
@@ -228,34 +253,15 @@ void spool_read(struct spool *s, size_t max, struct spool_batch *batch, void (*d
     spool_start_job(s);
 }
 
-static void note_damage(const struct spool_segment *seg, const struct segment_damage *now)
-{
-    uint64_t records = now->records - seg->damage.records, torn = now->torn - seg->damage.torn;
-
-    metrics_add(METRIC_SPOOL_DAMAGED, (int64_t)records);
-    metrics_add(METRIC_SPOOL_TORN, (int64_t)torn);
-    if (records)
-        log_error("spool.damaged", kv("file", seg->file.path), kv("records", records),
-                  kv("bytes", now->bytes - seg->damage.bytes),
-                  kv("advice", "kept beside the others as NAME.damaged"));
-    else if (torn)
-        log_warn("spool.torn", kv("file", seg->file.path), kv("bytes", now->bytes - seg->damage.bytes));
-}
-
 void spool_commit(struct spool *s, const struct spool_batch *batch, size_t n)
 {
-    struct spool_segment *seg = batch->segment;
-
     assert(n <= batch->n);
-    if (n < batch->n) {
-        if (n)
-            seg->at = batch->items[n - 1].end;
-        return;
-    }
-    seg->at = batch->end;
-    note_damage(seg, &batch->damage);
-    seg->damage = batch->damage;
-    spool_show_bytes(s);
+    if (n == batch->n)
+        finish_batch(s, batch);
+    else if (n > 0)
+        batch->segment->at = batch->items[n - 1].end;
+    if (spool_unshipped_bytes(s) == 0) /* else the next read writes the checkpoint, in the same job */
+        spool_start_job(s);
 }
 
 void spool_batch_finish(struct spool_batch *batch)

@@ -79,7 +79,7 @@ static bool open_file(struct writer *w, struct writer_result *r)
     if (!is_file_used_up(w, w->taken.bytes.len))
         return true;
     w->file.fd = -1;
-    if (!spool_dir_create(w->dir, w->owner, ++w->number, w->options.is_synced, &w->file, &r->err))
+    if (!spool_dir_create(w->dir, w->owner, &w->number, w->options.is_synced, &w->file, &r->err))
         return false;
     r->is_new_file = true;
     return true;
