@@ -12,15 +12,55 @@
 #include "monitor/reply.h"
 
 /* jsonb forgets the order of fields; people read the seed's. */
-static const char *const seed_fields[] = {"timestamp", "pool_summary", "active_requests", "performance",
-                                          "health"};
+enum { MAX_FIELDS = 7 };
 
-static bool is_seed_field(const char *key)
+/* clang-format off */
+static const char *const top_fields[MAX_FIELDS] = {"timestamp", "pool_summary", "active_requests", "performance", "health"};
+static const char *const country_fields[MAX_FIELDS] = {"total", "available", "locked", "cooldown", "healthy", "unhealthy"};
+static const struct {
+    const char *section;
+    const char *fields[MAX_FIELDS];
+} sections[] = {
+    {"active_requests", {"total", "pending", "processing", "by_country"}},
+    {"performance",     {"completed_last_5min", "avg_trace_time_ms", "http_only_count", "browser_count"}},
+    {"health",          {"pool_utilization_percent", "available_ips", "queue_depth", "success_rate_5min"}},
+};
+/* clang-format on */
+
+/* A copy of object with those fields, in that order; what is no object is taken as it is. */
+static json_t *pick(json_t *object, const char *const *fields)
 {
-    for (size_t i = 0; i < ARRAY_LEN(seed_fields); i++)
-        if (str_equal(str_from(key), str_from(seed_fields[i])))
-            return true;
-    return false;
+    json_t *copy, *value;
+
+    if (!json_is_object(object))
+        return json_incref(object);
+    copy = json_object();
+    for (int i = 0; i < MAX_FIELDS && fields[i]; i++)
+        if ((value = json_object_get(object, fields[i])))
+            json_put(copy, fields[i], json_incref(value));
+    return copy;
+}
+
+/* In place: the fields of object[key] in that order, then those that are not in the list. */
+static void put_in_order(json_t *object, const char *key, const char *const *fields)
+{
+    json_t *value = json_object_get(object, key);
+
+    if (!value)
+        return;
+    json_t *ordered = pick(value, fields);
+    json_object_update_missing(ordered, value);
+    json_put(object, key, ordered);
+}
+
+static void put_sections_in_order(json_t *status)
+{
+    json_t *summary = json_object_get(status, "pool_summary"), *counts;
+    const char *country;
+
+    for (size_t i = 0; i < ARRAY_LEN(sections); i++)
+        put_in_order(status, sections[i].section, sections[i].fields);
+    json_object_foreach(summary, country, counts) put_in_order(summary, country, country_fields);
 }
 
 static void put_judgement(json_t *status)
@@ -37,19 +77,16 @@ static void put_judgement(json_t *status)
 json_t *status_from_text(struct str text, struct err *err)
 {
     SCOPED(json_t) raw = json_parse(text, err);
-    json_t *status, *value;
-    const char *key;
+    json_t *status;
 
     if (!json_is_object(raw)) {
         err_set(err, ERR_INTERNAL, "pool_monitor() returned no JSON object");
         return NULL;
     }
-    status = json_object();
-    for (size_t i = 0; i < ARRAY_LEN(seed_fields); i++)
-        if ((value = json_object_get(raw, seed_fields[i])))
-            json_put(status, seed_fields[i], json_incref(value));
+    status = pick(raw, top_fields);
+    put_sections_in_order(status);
     put_judgement(status);
-    json_object_foreach(raw, key, value) if (!is_seed_field(key)) json_put(status, key, json_incref(value));
+    json_object_update_missing(status, raw);
     return status;
 }
 

@@ -115,6 +115,8 @@ def test_status_of_an_idle_pool_has_all_of_the_seeds_fields(db, api):
                                      "browser_count": 0}
     assert answer["health"] == {"pool_utilization_percent": 0, "available_ips": 3, "queue_depth": 0,
                                 "success_rate_5min": 100}
+    assert list(answer["pool_summary"]["us"]) == ["total", "available", "locked", "cooldown", "healthy", "unhealthy"]
+    assert list(answer["health"])[0] == "pool_utilization_percent", "the order of the seed, inside too"
     assert answer["warnings"] == ["Share of unhealthy IPs is 25 % (more than 10 %)"]
     assert answer["recommendation"] == "Review the status of the IP providers"
     db.run("UPDATE ip_rotation_pool SET is_healthy = true")
@@ -280,6 +282,12 @@ def test_batch_waits_for_its_end_and_counts(db, monitor, sql_worker, more):
     assert db.value("SELECT count(*) FROM active_trace_requests WHERE status = 'pending'") == 2
     status, answer = api.json("POST", BATCH, "")
     assert (status, answer["processed"]) == (200, 2), "nothing claimable is left: the batch is smaller than asked for"
+
+
+def test_listening_has_a_connection_of_its_own_beside_a_pooler(db, monitor):
+    monitor("--database.pooled=true", url=db.url, LISTEN_URL=db.url, ready="database.up")
+    db.wait_for("SELECT count(*) = 2 AND bool_or(query LIKE 'LISTEN %') FROM pg_stat_activity "
+                "WHERE application_name LIKE 'tracepool-monitor %' AND datname = current_database()")
 
 
 def test_batch_with_nothing_to_do_is_over_at_once(api):
