@@ -146,7 +146,7 @@ json_t *trace_result_json(const struct trace_result *r)
     json_put(object, "extracted_params", trace_result_params_json(r));
     json_put_int(object, "timing_ms", r->total_ms);
     put_ms(object, "proxy_ms", r->proxy_ms);
-    json_put(object, "bandwidth_kb", json_real((double)((r->bytes * 10 + 1023) / 1024) / 10));
+    json_put_int(object, "bandwidth_kb", (r->bytes + 1023) / 1024);
     json_put(object, "error", error_json(&r->err));
     return object;
 }

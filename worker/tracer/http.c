@@ -10,19 +10,10 @@
 #include "common/loop.h"
 
 #include <assert.h>
-#include <stdio.h>
-#include <string.h>
 
 enum { DRAIN_MS = 100 };
 
 static void on_timer(uv_timer_t *timer);
-
-static struct hop *last_hop(struct tracer_job *job)
-{
-    struct chain *chain = &job->result->chain;
-
-    return &chain->hops[chain->nhops - 1];
-}
 
 /* --- the end ------------------------------------------------------------------------------------- */
 
@@ -148,9 +139,9 @@ static bool put_on_wire(struct tracer_job *job)
         return err_set(err, ERR_TOO_BIG, "a trace's memory is used up");
     if (hop_ms <= 0)
         return err_set(err, ERR_TRACE_TIMEOUT, "no time left for hop %d", job->result->chain.nhops);
-    last_hop(job)->method = STR("GET");
+    hop_last(job)->method = STR("GET");
     remember_visit(job);
-    transfer_prepare(&job->transfer, href, referrer, hop_ms);
+    transfer_prepare(&job->transfer, href, referrer, job->request.hop_timeout_ms);
     if (!multi_add(job->tracer, job->transfer.easy, job))
         return err_set(err, ERR_INTERNAL, "libcurl did not take the transfer");
     job->is_on_wire = true;
@@ -168,99 +159,6 @@ static void visit(struct tracer_job *job, const struct url *url, enum via via)
 }
 
 /* --- a hop has ended ----------------------------------------------------------------------------- */
-
-static const char *message_of(const struct tracer_job *job, CURLcode code)
-{
-    return job->transfer.error[0] ? job->transfer.error : curl_easy_strerror(code);
-}
-
-/* A connection that is used again has told its TLS version when it was new. */
-static struct str tls_version(struct tracer_job *job)
-{
-    struct chain *chain = &job->result->chain;
-    struct str origin;
-
-    if (job->transfer.tls_version.len || !str_equal(job->url.scheme, STR("https")))
-        return job->transfer.tls_version;
-    origin = url_origin(job->arena, &job->url);
-    for (int i = chain->nhops - 2; origin.len && i >= 0; i--)
-        if (chain->hops[i].tls_version.len && str_starts(chain->hops[i].url, origin))
-            return chain->hops[i].tls_version;
-    return STR("");
-}
-
-static void record(struct tracer_job *job, const struct transfer_end *end)
-{
-    struct hop *hop = last_hop(job);
-    struct head *head = &job->transfer.head;
-
-    hop->status = head->is_complete ? head->status : 0;
-    hop->remote_address = arena_copy(job->arena, end->remote_address);
-    hop->http_version = str_from(end->http_version);
-    hop->tls_version = tls_version(job);
-    hop->content_type = head->content_type;
-    hop->timing = end->timing;
-    hop->header_bytes = end->header_bytes;
-    hop->body_bytes = end->body_bytes;
-    hop->headers = head->headers;
-    hop->nheaders = head->nheaders;
-    hop->cookie_names = head->cookie_names;
-    hop->ncookie_names = head->ncookie_names;
-    if (job->proxy_url[0] && head->status && job->result->proxy_ms < 0)
-        job->result->proxy_ms = end->timing.first_byte;
-}
-
-/*
- * A 407 over plain HTTP may be the target's own joke. It is the proxy's when it asks for credentials,
- * comes without the Via of an answer passed on, and no answer came through with these credentials before.
- */
-static bool is_refused_by_proxy(const struct tracer_job *job, bool was_alive)
-{
-    const struct head *head = &job->transfer.head;
-
-    return head->status == 407 && job->proxy_url[0] && str_equal(job->url.scheme, STR("http")) &&
-           !was_alive && head->has_proxy_authenticate && !head->has_via;
-}
-
-static struct transfer_facts facts_of(const struct tracer_job *job, const struct transfer_end *end)
-{
-    const struct tracer_proxy *proxy = &job->request.proxy;
-
-    return (struct transfer_facts){.code = end->code,
-                                   .is_first = job->result->chain.nhops == 1,
-                                   .has_proxy = proxy->scheme.len > 0,
-                                   .is_proxy_tls = str_equal(proxy->scheme, STR("https")),
-                                   .is_socks = str_equal(proxy->scheme, STR("socks5h")),
-                                   .is_target_tls = str_equal(job->url.scheme, STR("https")),
-                                   .is_connected = end->is_connected,
-                                   .is_proxy_alive = job->probe.is_proxy_alive,
-                                   .connect_status = end->connect_status,
-                                   .proxy_error = end->proxy_error,
-                                   .is_guarded = job->transfer.is_guarded,
-                                   .is_head_too_big = job->transfer.is_head_too_big};
-}
-
-static void fail_transfer(struct tracer_job *job, const struct transfer_end *end)
-{
-    struct transfer_facts facts = facts_of(job, end);
-    struct trace_result *r = job->result;
-    const char *message = message_of(job, end->code);
-    enum err_code code = classify_transfer(&facts);
-
-    probe_stop(job);
-    hop_add_note(job->arena, last_hop(job), message);
-    if (code == ERR_BLOCKED_ADDRESS)
-        r->err = job->transfer.guard_err;
-    else if (code == ERR_TOO_BIG)
-        err_set(&r->err, code, "%.*s: headers of more than %zu bytes", STR_ARG(job->url.host),
-                job->request.max_header);
-    else if (err_blame(code) == BLAME_PROXY)
-        err_set(&r->err, code, "proxy %.*s:%d: %s", STR_ARG(job->request.proxy.host), job->request.proxy.port,
-                message);
-    else
-        err_set(&r->err, code, "%.*s: %s", STR_ARG(job->url.host), message);
-    job_fail(job);
-}
 
 static void end_with_link(struct tracer_job *job, const struct step *step)
 {
@@ -314,34 +212,12 @@ static void read_answer(struct tracer_job *job)
     case STEP_FOLLOW:
         return follow(job, &step);
     case STEP_FAILED:
-        hop_add_note(job->arena, last_hop(job), err.detail);
+        hop_add_note(job->arena, hop_last(job), err.detail);
         r->err = err;
         if (err.code == ERR_BAD_URL)
             r->err.code = ERR_TARGET_URL;
         return job_fail(job);
     }
-}
-
-static void note_incomplete(struct tracer_job *job, CURLcode code)
-{
-    char note[CURL_ERROR_SIZE + 32];
-
-    if (job->transfer.is_body_cut) {
-        snprintf(note, sizeof(note), "body cut at %zu bytes", job->request.max_body);
-        hop_add_note(job->arena, last_hop(job), note);
-    } else if (code != CURLE_OK && job->transfer.plan == BODY_KEEP) {
-        snprintf(note, sizeof(note), "body incomplete: %s", message_of(job, code));
-        hop_add_note(job->arena, last_hop(job), note);
-    }
-}
-
-static bool has_answer(const struct tracer_job *job, const struct transfer_end *end)
-{
-    const struct transfer *t = &job->transfer;
-
-    if (!t->head.is_complete || t->is_head_too_big)
-        return false;
-    return t->is_cut || t->plan == BODY_DRAIN || end->code != CURLE_OPERATION_TIMEDOUT;
 }
 
 /* A connection that ends without a word: the proxy's fault if it has none for us either. */
@@ -351,21 +227,24 @@ static bool is_doubtful(const struct tracer_job *job, CURLcode code)
            !job->probe.is_proxy_alive;
 }
 
+static void fail_transfer(struct tracer_job *job, const struct transfer_end *end)
+{
+    hop_explain_failure(job, end);
+    job_fail(job);
+}
+
 static void judge(struct tracer_job *job, const struct transfer_end *end)
 {
     bool was_alive = job->probe.is_proxy_alive;
 
     job->probe.is_proxy_alive |= job->transfer.head.status || end->connect_status || end->code == CURLE_PROXY;
-    if (is_refused_by_proxy(job, was_alive)) {
-        last_hop(job)->status = 0;
-        err_set(&job->result->err, ERR_PROXY_AUTH, "proxy %.*s:%d: asks for other credentials (407)",
-                STR_ARG(job->request.proxy.host), job->request.proxy.port);
-        hop_add_note(job->arena, last_hop(job), "the proxy answered 407");
+    if (hop_is_refused_by_proxy(job, was_alive)) {
+        hop_explain_refusal(job);
         return job_fail(job);
     }
-    if (has_answer(job, end)) {
+    if (hop_has_answer(job, end)) {
         probe_stop(job);
-        note_incomplete(job, end->code);
+        hop_note_incomplete(job, end->code);
         return read_answer(job);
     }
     if (is_doubtful(job, end->code) && (job->probe.easy || probe_start(job))) {
@@ -383,7 +262,7 @@ static void end_of_transfer(struct tracer_job *job, CURLcode code)
     job->is_on_wire = false;
     job->drain_ms = job->probe.at_ms = 0;
     transfer_look(&job->transfer, code, &end);
-    record(job, &end);
+    hop_record(job, &end);
     judge(job, &end);
 }
 
@@ -398,27 +277,16 @@ void job_on_transfer(struct tracer_job *job, CURL *easy, CURLcode code)
 
 /* --- time ---------------------------------------------------------------------------------------- */
 
-/* Whose silence it was: a hop that ran into the deadline is judged like one that ran into its own. */
 static void out_of_time(struct tracer_job *job)
 {
-    struct transfer_end end = job->probe.failure;
-    struct trace_result *r = job->result;
-    struct transfer_facts facts;
+    struct transfer_end end;
 
-    if (job->is_on_wire) {
-        transfer_look(&job->transfer, CURLE_OPERATION_TIMEDOUT, &end);
-        record(job, &end);
-        job->probe.is_proxy_alive |= job->transfer.head.status || end.connect_status;
-    }
-    facts = facts_of(job, &end);
-    facts.code = CURLE_OPERATION_TIMEDOUT;
-    if (classify_transfer(&facts) == ERR_PROXY_TIMEOUT)
-        err_set(&r->err, ERR_PROXY_TIMEOUT, "proxy %.*s:%d: no sign of life within %lld ms",
-                STR_ARG(job->request.proxy.host), job->request.proxy.port,
-                (long long)job->request.total_timeout_ms);
-    else
-        err_set(&r->err, ERR_TRACE_TIMEOUT, "hop %d, %.*s: not done within the trace's %lld ms",
-                r->chain.nhops, STR_ARG(job->url.host), (long long)job->request.total_timeout_ms);
+    if (job->probe.is_awaited)
+        return fail_transfer(job, &job->probe.failure);
+    transfer_look(&job->transfer, CURLE_OPERATION_TIMEDOUT, &end);
+    hop_record(job, &end);
+    job->probe.is_proxy_alive |= job->transfer.head.status || end.connect_status;
+    hop_explain_deadline(job, &end);
     job_fail(job);
 }
 
@@ -431,71 +299,17 @@ static void end_drain(struct tracer_job *job)
 
 /* --- the beginning ------------------------------------------------------------------------------- */
 
-static bool has_controls(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if ((unsigned char)s.ptr[i] < 0x20 || s.ptr[i] == 0x7f)
-            return true;
-    return false;
-}
-
-static bool check_request(struct tracer_job *job, struct url *url)
-{
-    const struct tracer_request *r = &job->request;
-    struct err *err = &job->result->err;
-
-    if (r->mode == MODE_BROWSER)
-        return err_set(err, ERR_MODE_UNAVAILABLE,
-                       "mode browser needs a browser, and this tracepool drives none: use http_only or auto");
-    if (has_controls(r->user_agent) || has_controls(r->referrer))
-        return err_set(err, ERR_BAD_INPUT, "user agent or referrer has control characters");
-    if (!tracer_proxy_check(&r->proxy, err) || !url_parse(job->arena, r->url, NULL, url, err))
-        return false;
-    if (!url_is_http(url))
-        return err_set(err, ERR_BAD_URL,
-                       "only http and https URLs can be traced, not %.*s:", STR_ARG(url->scheme));
-    return true;
-}
-
-static bool prepare_strings(struct tracer_job *job)
-{
-    const struct tracer_request *r = &job->request;
-
-    job->proxy_url = r->proxy.scheme.len ? tracer_proxy_url(job->arena, &r->proxy) : "";
-    job->proxy_user = arena_cstr(job->arena, r->proxy.user);
-    job->proxy_password = arena_cstr(job->arena, r->proxy.password);
-    job->user_agent = arena_cstr(job->arena, r->user_agent);
-    job->ca_file = r->ca_file.len ? arena_cstr(job->arena, r->ca_file) : NULL;
-    job->visits = arena_alloc(job->arena, (size_t)r->max_hops * sizeof(*job->visits));
-    job->referrer = r->referrer;
-    return !job->arena->is_full || err_set(&job->result->err, ERR_TOO_BIG, "a trace's memory is used up");
-}
-
-static bool prepare(struct tracer_job *job)
-{
-    static const curl_lock_data shared[] = {CURL_LOCK_DATA_CONNECT, CURL_LOCK_DATA_DNS,
-                                            CURL_LOCK_DATA_SSL_SESSION, CURL_LOCK_DATA_COOKIE};
-
-    if (!prepare_strings(job))
-        return false;
-    job->share = curl_share_init();
-    for (size_t i = 0; job->share && i < ARRAY_LEN(shared); i++)
-        curl_share_setopt(job->share, CURLSHOPT_SHARE, shared[i]);
-    if (!job->share || !transfer_init(&job->transfer, job))
-        return err_set(&job->result->err, ERR_INTERNAL, "libcurl did not start");
-    job->transfer.on_head = on_head;
-    return true;
-}
-
 static void begin(struct tracer_job *job)
 {
     struct url url;
 
     job->is_begun = true;
-    if (check_request(job, &url) && prepare(job))
+    if (request_check(job, &url) && request_prepare(job)) {
+        job->transfer.on_head = on_head;
         visit(job, &url, VIA_START);
-    else
+    } else {
         job_fail(job);
+    }
 }
 
 static void on_timer(uv_timer_t *timer)

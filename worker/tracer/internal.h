@@ -4,6 +4,8 @@
  *     multi.c     one libcurl multi on one libuv loop; which transfers have ended
  *     transfer.c  one request on the wire: options, callbacks, what is to be known of it afterwards
  *     http.c      the life of a trace: a hop, what it says about the next one, the end
+ *     request.c   what was asked for: possible? and what libcurl needs for it
+ *     hop.c       what is kept of a hop, and what its failure was
  *     next.c      what an answer says about the next hop
  *     probe.c     is a silent proxy alive?
  */
@@ -120,6 +122,22 @@ struct tracer_job *job_start(struct tracer *t, struct arena *arena, const struct
                              void (*done)(void *arg, struct trace_result *result), void *arg);
 /* Called by multi.c when a transfer of the job has ended. */
 void job_on_transfer(struct tracer_job *job, CURL *easy, CURLcode code);
+
+/* request.c: both with result->err set on failure */
+NODISCARD bool request_check(struct tracer_job *job, struct url *url);
+NODISCARD bool request_prepare(struct tracer_job *job);
+
+/* hop.c */
+struct hop *hop_last(struct tracer_job *job);
+void hop_record(struct tracer_job *job, const struct transfer_end *end);
+/* Whether there is something to go on with: a head, and a body as far as one was wanted. */
+bool hop_has_answer(const struct tracer_job *job, const struct transfer_end *end);
+void hop_note_incomplete(struct tracer_job *job, CURLcode code);
+bool hop_is_refused_by_proxy(const struct tracer_job *job, bool was_alive);
+/* Set result->err and leave a note with the hop. */
+void hop_explain_failure(struct tracer_job *job, const struct transfer_end *end);
+void hop_explain_refusal(struct tracer_job *job);
+void hop_explain_deadline(struct tracer_job *job, const struct transfer_end *end);
 
 /* next.c */
 

@@ -22,13 +22,6 @@ struct wish {
     struct str base;
 };
 
-static struct hop *last_hop(struct tracer_job *job)
-{
-    struct chain *chain = &job->result->chain;
-
-    return &chain->hops[chain->nhops - 1];
-}
-
 bool next_is_blocked_scheme(struct str scheme)
 {
     for (size_t i = 0; i < ARRAY_LEN(blocked_schemes); i++)
@@ -106,7 +99,7 @@ static enum step_kind pass_over(struct tracer_job *job, const char *why, int del
     char note[96];
 
     snprintf(note, sizeof(note), "refresh after %d s not followed: %s", delay_s, why);
-    hop_add_note(job->arena, last_hop(job), note);
+    hop_add_note(job->arena, hop_last(job), note);
     return STEP_NONE;
 }
 

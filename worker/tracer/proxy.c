@@ -101,6 +101,8 @@ static void read_authority(struct str text, struct tracer_proxy *p)
     p->port = port > 0 && port <= 65535 ? (int)port : -1;
     if (p->host.len > 2 && p->host.ptr[0] == '[' && p->host.ptr[p->host.len - 1] == ']')
         p->host = str_slice(p->host, 1, p->host.len - 1);
+    else if (str_find(p->host, 0, ':') < p->host.len)
+        p->host = STR(""); /* IPv6 without brackets: where does its port begin? */
 }
 
 static bool take_parts(struct arena *a, struct tracer_proxy *p)

@@ -1,0 +1,163 @@
+/*
+ * hop.c - what is kept of a hop that has ended, and what its failure was.
+ */
+#include "worker/tracer/internal.h"
+
+#include <stdio.h>
+
+struct hop *hop_last(struct tracer_job *job)
+{
+    struct chain *chain = &job->result->chain;
+
+    return &chain->hops[chain->nhops - 1];
+}
+
+/* A connection that is used again has told its TLS version when it was new. */
+static struct str tls_version(struct tracer_job *job)
+{
+    struct chain *chain = &job->result->chain;
+    struct str origin;
+
+    if (job->transfer.tls_version.len || !str_equal(job->url.scheme, STR("https")))
+        return job->transfer.tls_version;
+    origin = url_origin(job->arena, &job->url);
+    for (int i = chain->nhops - 2; origin.len && i >= 0; i--)
+        if (chain->hops[i].tls_version.len && str_starts(chain->hops[i].url, origin))
+            return chain->hops[i].tls_version;
+    return STR("");
+}
+
+void hop_record(struct tracer_job *job, const struct transfer_end *end)
+{
+    struct hop *hop = hop_last(job);
+    struct head *head = &job->transfer.head;
+
+    hop->status = head->is_complete ? head->status : 0;
+    hop->remote_address = arena_copy(job->arena, end->remote_address);
+    hop->http_version = str_from(end->http_version);
+    hop->tls_version = tls_version(job);
+    hop->content_type = head->content_type;
+    hop->timing = end->timing;
+    hop->header_bytes = end->header_bytes;
+    hop->body_bytes = end->body_bytes;
+    hop->headers = head->headers;
+    hop->nheaders = head->nheaders;
+    hop->cookie_names = head->cookie_names;
+    hop->ncookie_names = head->ncookie_names;
+    if (job->proxy_url[0] && head->status && job->result->proxy_ms < 0)
+        job->result->proxy_ms = end->timing.first_byte;
+}
+
+/*
+ * A 407 over plain HTTP may be the target's own joke. It is the proxy's when it asks for credentials,
+ * comes without the Via of an answer passed on, and no answer came through with these credentials before.
+ */
+bool hop_is_refused_by_proxy(const struct tracer_job *job, bool was_alive)
+{
+    const struct head *head = &job->transfer.head;
+
+    return head->status == 407 && job->proxy_url[0] && str_equal(job->url.scheme, STR("http")) &&
+           !was_alive && head->has_proxy_authenticate && !head->has_via;
+}
+
+bool hop_has_answer(const struct tracer_job *job, const struct transfer_end *end)
+{
+    const struct transfer *t = &job->transfer;
+
+    if (!t->head.is_complete || t->is_head_too_big)
+        return false;
+    return t->is_cut || t->plan == BODY_DRAIN || end->code != CURLE_OPERATION_TIMEDOUT;
+}
+
+static const char *message_of(const struct tracer_job *job, CURLcode code)
+{
+    return job->transfer.error[0] ? job->transfer.error : curl_easy_strerror(code);
+}
+
+void hop_note_incomplete(struct tracer_job *job, CURLcode code)
+{
+    char note[CURL_ERROR_SIZE + 32];
+
+    if (job->transfer.is_body_cut) {
+        snprintf(note, sizeof(note), "body cut at %zu bytes", job->request.max_body);
+        hop_add_note(job->arena, hop_last(job), note);
+    } else if (code != CURLE_OK && job->transfer.plan == BODY_KEEP) {
+        snprintf(note, sizeof(note), "body incomplete: %s", message_of(job, code));
+        hop_add_note(job->arena, hop_last(job), note);
+    }
+}
+
+static struct transfer_facts facts_of(const struct tracer_job *job, const struct transfer_end *end)
+{
+    const struct tracer_proxy *proxy = &job->request.proxy;
+
+    return (struct transfer_facts){.code = end->code,
+                                   .is_first = job->result->chain.nhops == 1,
+                                   .has_proxy = proxy->scheme.len > 0,
+                                   .is_proxy_tls = str_equal(proxy->scheme, STR("https")),
+                                   .is_socks = str_equal(proxy->scheme, STR("socks5h")),
+                                   .is_target_tls = str_equal(job->url.scheme, STR("https")),
+                                   .is_connected = end->is_connected,
+                                   .is_proxy_alive = job->probe.is_proxy_alive,
+                                   .connect_status = end->connect_status,
+                                   .proxy_error = end->proxy_error,
+                                   .is_guarded = job->transfer.is_guarded,
+                                   .is_head_too_big = job->transfer.is_head_too_big};
+}
+
+/* The sentence of an error: who it is about, and what libcurl says. */
+static void explain(struct tracer_job *job, enum err_code code, const char *message)
+{
+    struct err *err = &job->result->err;
+    const struct tracer_proxy *proxy = &job->request.proxy;
+
+    if (code == ERR_BLOCKED_ADDRESS)
+        *err = job->transfer.guard_err;
+    else if (code == ERR_TOO_BIG)
+        err_set(err, code, "%.*s: headers of more than %zu bytes", STR_ARG(job->url.host),
+                job->request.max_header);
+    else if (err_blame(code) == BLAME_PROXY)
+        err_set(err, code, "proxy %.*s:%d: %s", STR_ARG(proxy->host), proxy->port, message);
+    else
+        err_set(err, code, "%.*s: %s", STR_ARG(job->url.host), message);
+}
+
+void hop_explain_failure(struct tracer_job *job, const struct transfer_end *end)
+{
+    struct transfer_facts facts = facts_of(job, end);
+    const char *message = message_of(job, end->code);
+    enum err_code code = classify_transfer(&facts);
+
+    explain(job, code, message);
+    hop_add_note(job->arena, hop_last(job),
+                 code == ERR_BLOCKED_ADDRESS ? job->transfer.guard_err.detail : message);
+}
+
+void hop_explain_refusal(struct tracer_job *job)
+{
+    hop_last(job)->status = 0;
+    hop_add_note(job->arena, hop_last(job), "the proxy answered 407");
+    explain(job, ERR_PROXY_AUTH, "asks for other credentials (407)");
+}
+
+/*
+ * A proxy that has answered in this trace is not to blame for the trace's end, connected or not: its
+ * last hop may have begun a moment ago.
+ */
+void hop_explain_deadline(struct tracer_job *job, const struct transfer_end *end)
+{
+    struct transfer_facts facts = facts_of(job, end);
+    long long ms = job->request.total_timeout_ms;
+    char message[96];
+
+    facts.is_connected |= facts.is_proxy_alive;
+    if (classify_transfer(&facts) == ERR_PROXY_TIMEOUT) {
+        snprintf(message, sizeof(message), "no sign of life within the trace's %lld ms", ms);
+        explain(job, ERR_PROXY_TIMEOUT, message);
+    } else {
+        snprintf(message, sizeof(message), "hop %d not done within the trace's %lld ms",
+                 job->result->chain.nhops, ms);
+        explain(job, ERR_TRACE_TIMEOUT, message);
+    }
+    hop_add_note(job->arena, hop_last(job), message);
+}
