@@ -8,6 +8,10 @@ DO $$
 DECLARE
   wanted text;
 BEGIN
+  IF current_setting('server_version_num')::integer < 140000 THEN
+    RAISE EXCEPTION 'tracepool needs PostgreSQL 14 or newer, this is %', current_setting('server_version');
+  END IF;
+
   FOREACH wanted IN ARRAY ARRAY['tracepool_edge', 'tracepool_worker', 'tracepool_monitor',
                                 'tracepool_admin', 'tracepool_readonly']
   LOOP

@@ -16,6 +16,7 @@ url=${DATABASE_URL:-}
 say_and_leave() { printf 'apply.sh: %s\n' "$2" >&2; exit "$1"; }
 sha() { sha256sum < "$1" | cut -d ' ' -f 1; }
 quoted() { printf "'%s'" "${1//\'/\'\'}"; }
+names() { local IFS=,; set -- "${@##*/}"; printf '%s' "${*%.sql}"; }
 percent_decoded() { local s=${1//\\/\\\\}; printf '%b' "${s//%/\\x}"; }
 
 # Moves a password out of the URL into PGPASSWORD, since everybody may read command lines.
@@ -29,7 +30,7 @@ hide_password() {
   fi
 }
 
-# The psql statements for one numbered file. `ran` remembers that something new was applied.
+# The psql statements for one numbered file.
 numbered() {
   local file=$1 name version hash
   name=${file##*/} hash=$(sha "$file")
@@ -54,7 +55,6 @@ SELECT count(*) = 0 AS is_new, coalesce(bool_or(sha256 <> '$hash'), false) AS is
   \\i $(quoted "$file")
   INSERT INTO schema_migrations (version, name, sha256) VALUES ($version, '$name', '$hash');
   COMMIT;
-  \\set ran true
 \\endif
 SQL
 }
@@ -63,8 +63,7 @@ one_function() {
   local file=$1 name hash
   name=$(basename "$file" .sql) hash=$(sha "$file")
   cat <<SQL
-SELECT :'ran' = 'true' OR NOT EXISTS (SELECT FROM schema_functions WHERE name = '$name' AND sha256 = '$hash')
-    AS is_changed \\gset
+SELECT count(*) = 0 AS is_changed FROM schema_functions WHERE name = '$name' AND sha256 = '$hash' \\gset
 \\if :is_changed
   \\echo function $name
   \\i $(quoted "$file")
@@ -77,7 +76,6 @@ SQL
 opening() {
   cat <<SQL
 \\set VERBOSITY terse
-\\set ran false
 SET client_min_messages = warning;
 SET search_path = public;
 SELECT pg_try_advisory_lock($lock_key) AS is_mine \\gset
@@ -116,6 +114,7 @@ SQL
   local file
   for file in "${functions[@]}"; do one_function "$file"; done
   cat <<SQL
+DELETE FROM schema_functions WHERE name <> ALL ('{$(names "${functions[@]}")}');
 COMMIT;
 \\echo schema is at version :version
 SQL

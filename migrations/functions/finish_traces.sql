@@ -94,6 +94,7 @@ BEGIN
            ended.outcome, ended.error, ended.detail, ended.blame, ended.status, ended.mode_used,
            ended.trace_time_ms, ended.response_ms, ended.wait_time_ms
       FROM ended
+        ON CONFLICT DO NOTHING   -- somebody reset attempt by hand: the result counts all the same
   )
   SELECT ended.request_id, true, ended.status::text
     FROM ended

@@ -1,6 +1,6 @@
 -- Forgets what trace_policy says is too old: archived days (with the evidence of their traces), statistics, ended
--- batches, resolved alerts, and processes that have been gone for a day and hold no lease. Returns how many rows and
--- partitions went.
+-- batches, resolved alerts, attempts of requests that a person deleted, and processes that have been gone for a day
+-- and hold no lease. Returns how many rows and partitions went.
 CREATE OR REPLACE FUNCTION prune_history() RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
@@ -37,6 +37,11 @@ BEGIN
   GET DIAGNOSTICS v_count = ROW_COUNT;
   v_total := v_total + v_count;
   DELETE FROM alerts WHERE resolved_at < v_since;
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  v_total := v_total + v_count;
+  DELETE FROM trace_attempts a
+   WHERE a.ended_at < v_now - v_policy.retention_days * interval '1 day'
+     AND NOT EXISTS (SELECT FROM active_trace_requests t WHERE t.request_id = a.request_id);
   GET DIAGNOSTICS v_count = ROW_COUNT;
   v_total := v_total + v_count;
   DELETE FROM process_heartbeats h

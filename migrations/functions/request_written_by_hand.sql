@@ -5,7 +5,8 @@
 --   status = 'pending'       requeues: claimable now, with a fresh count of retries
 --   status = a final one     ends it: no worker claims it, and a worker that has it gets its late result refused;
 --                            the IP comes back when that worker's lease ends
---   status = 'processing'    the person traces it; lock_available_ip() gives such a trace its lease
+--   status = 'processing'    the person traces it; lock_available_ip() gives such a trace its lease, and without a
+--                            lease only a person ends it
 CREATE OR REPLACE FUNCTION request_written_by_hand() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp

@@ -123,6 +123,16 @@ def test_a_changed_function_is_applied_again_alone(empty, folder):
     assert applied(apply(empty, folder), "function") == []
 
 
+def test_a_migration_does_not_touch_unchanged_functions(empty, folder):
+    """Replacing a trigger would lock its table: not for nothing."""
+    assert apply(empty, folder).returncode == 0
+    (folder / f"{LATEST + 1:04}_more.sql").write_text("CREATE TABLE more (x integer);\n")
+    (folder / "functions" / "uuid_v7.sql").unlink()
+    done = apply(empty, folder)
+    assert (applied(done, "apply"), applied(done, "function")) == ([f"{LATEST + 1:04}_more.sql"], [])
+    assert ask(empty, "SELECT count(*) FROM schema_functions") == len(FUNCTIONS) - 1
+
+
 def test_a_broken_function_leaves_all_functions_as_they_were(empty, folder):
     assert apply(empty, folder).returncode == 0
     changed = folder / "functions" / "active_offers.sql"

@@ -69,6 +69,9 @@ INSERT INTO ip_pool_statistics (recorded_at, total_ips, available_ips, locked_ip
   requests_queued, pool_utilization_percent, completed_requests_1h, failed_requests_1h, success_rate_5min, country_breakdown)
 SELECT now() - d * interval '1 day', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 100, '{}' FROM unnest(ARRAY[1, 89, 91]) AS d;
 SELECT is(prune_history(), 1, 'statistics that are too old go');
+INSERT INTO trace_attempts (request_id, attempt, ended_at, outcome, blame, new_status)
+VALUES (uuid_v7(), 1, now() - interval '8 days', 'ok', 'none', 'completed'), (uuid_v7(), 1, now(), 'ok', 'none', 'completed');
+SELECT is(prune_history(), 1, 'and old attempts of requests that are gone');
 SELECT is((SELECT count(*) FROM trace_archive), 6::bigint, 'the archive is kept for ever');
 UPDATE trace_policy SET archive_keep_days = 100;
 SELECT is(prune_history(), 1, 'unless the policy says for how long');

@@ -33,6 +33,12 @@ SELECT is(claimed(), 0::bigint, 'an IP is not used within its cooldown');
 SELECT end_cooldowns();
 SELECT is(claimed(), 1::bigint, 'and is afterwards, without any sweeper');
 
+-- Finishing is a HOT update: no index is touched.
+SELECT n_tup_hot_upd AS hot, n_tup_upd AS all FROM pg_stat_xact_user_tables WHERE relname = 'active_trace_requests' \gset
+SELECT is(finish(:'other', 'ok', 'none', 10, jsonb_build_object('chain', repeat('x', 1000))), 'completed', '(one more)');
+SELECT results_eq(format('SELECT n_tup_hot_upd - %s, n_tup_upd - %s FROM pg_stat_xact_user_tables WHERE relname = ''active_trace_requests''',
+                         :hot, :all), 'VALUES (1::bigint, 1::bigint)', 'finishing a trace is one HOT update');
+
 -- The table of outcomes.
 CREATE FUNCTION once(p_outcome text, p_blame text DEFAULT 'target') RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -102,6 +108,16 @@ SELECT is((request(:'r')).status, 'completed', 'a late result changes nothing');
 SELECT is((ip('us-1')).locked_by, NULL, '(the IP rests)');
 SELECT throws_ok($$SELECT finish_traces('w1', '[{"request_id": "x"}]')$$, '22P02', NULL, 'nonsense is an error');
 SELECT is((SELECT count(*) FROM finish_traces('w1', '[]')), 0::bigint, 'an empty batch is fine');
+
+-- An attempt's number that was reset by hand stops nothing.
+DELETE FROM active_trace_requests;
+UPDATE ip_rotation_pool SET status = 'available';
+SELECT add_request() AS r \gset
+SELECT claim(), finish(:'r', 'error', 'target');
+UPDATE active_trace_requests SET status = 'pending', attempt = 0;
+UPDATE ip_rotation_pool SET status = 'available';
+SELECT claim();
+SELECT is(finish(:'r', 'ok'), 'completed', 'a result counts though its attempt is remembered already');
 
 -- A lease that ended takes the request's old attempt with it.
 DELETE FROM active_trace_requests;
