@@ -53,6 +53,14 @@ def bare(method_and_url):
     return method_and_url.rsplit(" ", 1)[-1]
 
 
+def without_default_port(url):
+    """Some proxies add :80 to what they hand on."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme == "http" and parts.netloc.endswith(":80"):
+        return parts._replace(netloc=parts.netloc[:-3]).geturl()
+    return url
+
+
 class Request:
     def __init__(self, method, url, headers, body, peer):
         self.method, self.url, self.headers, self.body, self.peer = method, url, headers, body, peer
@@ -192,6 +200,7 @@ async def read_request(reader, peer):
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
     if url.startswith("/"):
         url = "http://" + headers.get("host", "") + url
+    url = without_default_port(url)
     body = await reader.readexactly(int(headers.get("content-length") or 0))
     return Request(method, url, headers, body, peer)
 
@@ -199,8 +208,12 @@ async def read_request(reader, peer):
 async def converse(server, reader, writer):
     peer = writer.get_extra_info("peername")[0]
     with contextlib.suppress(asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, ValueError):
-        while await server.answer(await read_request(reader, peer), writer):
-            pass
+        is_open = True
+        while is_open:
+            request = await read_request(reader, peer)
+            # tinyproxy asks for this, and passes on unread whatever comes on a connection that stays.
+            wants_close = request.headers.get("connection", "").lower() == "close"
+            is_open = await server.answer(request, writer) and not wants_close
     writer.close()
 
 
