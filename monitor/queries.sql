@@ -37,12 +37,13 @@ SELECT process_heartbeat($1::jsonb);
 SELECT pool_monitor()::text AS status;
 
 -- name: worker_counters
--- What the farm of each host counted, as its last heartbeat within $1 int milliseconds said it. Each
--- child reports the sum over its parent's children, so one heartbeat a host is the whole.
+-- What the farm of each host counted, as its last heartbeat within $1 int milliseconds said it. Children
+-- share their counters; the one that speaks for all of them sends them, the others send none.
 SELECT host, counters::text AS counters
   FROM (SELECT DISTINCT ON (host) host, counters
           FROM process_heartbeats
          WHERE program = 'worker'
+           AND counters <> '{}'
            AND seen_at > clock_timestamp() - $1::int * interval '1 ms'
          ORDER BY host, seen_at DESC) AS latest;
 

@@ -90,10 +90,11 @@ def add_requests(db, count, country="us"):
            "SELECT gen_random_uuid(), 'https://shop.test/' || i, %s FROM generate_series(1, %s) AS i", country, count)
 
 
-def beat(db, incarnation="test.1.1", host="test"):
+def beat(db, incarnation="test.1.1", host="test", counters=True):
     db.run("SELECT process_heartbeat(%s::jsonb)", json.dumps({
         "incarnation": incarnation, "program": "worker", "host": host, "pid": 1, "version": "test",
-        "started_ms_ago": 1000, "counters": {'tracepool_traces_total{status="completed"}': 7}}))
+        "started_ms_ago": 1000,
+        "counters": {'tracepool_traces_total{status="completed"}': 7} if counters else {}}))
 
 
 # ---- pool-monitor
@@ -467,7 +468,8 @@ def families(text):
 def test_metrics_show_pool_queue_and_farm(db, api):
     add_ips(db, 3)
     add_requests(db, 2)
-    beat(db, host="farm-1")
+    beat(db, "test.1.1", "farm-1")
+    beat(db, "test.2.1", "farm-1", counters=False)  # its sibling speaks for both
 
     def shown():
         text = api.call("GET", "/metrics")[2]
