@@ -63,7 +63,7 @@ struct str str_slice(struct str s, size_t from, size_t to)
         to = s.len;
     if (from > to)
         from = to;
-    return (struct str){s.ptr + from, to - from};
+    return (struct str){s.ptr ? s.ptr + from : NULL, to - from};
 }
 
 struct str str_trim(struct str s)
