@@ -17,11 +17,11 @@ unprivileged() {
 
 # Field 22 of /proc/PID/stat, counted after the name, which may hold spaces; a zombie has none.
 start_time() {
-    local stat
-    stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
-    stat=${stat##*) }
-    [ "${stat%% *}" != Z ] || return 1
-    cut -d ' ' -f 20 <<<"$stat"
+    local stat fields
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+    read -r -a fields <<<"${stat##*) }" # state is field 3
+    [ "${fields[0]}" != Z ] || return 1
+    echo "${fields[19]}"
 }
 
 # Prints the pid of NAME if it runs.
@@ -38,7 +38,7 @@ is_up() { pid_of "$1" >/dev/null; }
 session_of() {
     local each stat field
     for each in /proc/[0-9]*; do
-        stat=$(cat "$each/stat" 2>/dev/null) || continue
+        { read -r stat <"$each/stat"; } 2>/dev/null || continue
         read -r -a field <<<"${stat##*) }" # state, parent, group, session
         if [ "${field[0]}" != Z ] && [ "${field[3]}" = "$1" ]; then
             echo "${each#/proc/}"
@@ -64,7 +64,8 @@ start() {
         # From here on this subshell becomes the process: the pid is written before anything can go wrong.
         exec 9>&- </dev/null >>"$home/log/$name.log" 2>&1
         cd /
-        echo "$BASHPID $(start_time "$BASHPID") $sum" >"$home/run/$name.pid"
+        pid=$BASHPID # here: inside $() it would be another one
+        echo "$pid $(start_time "$pid") $sum" >"$home/run/$name.pid"
         if [ -n "$program_user" ]; then
             exec setsid setpriv --reuid="$program_user" --regid="$program_group" --clear-groups --inh-caps=-all \
                 --no-new-privs env -i "${process_env[@]}" "$@"
@@ -86,14 +87,14 @@ stop() {
         rm -f "$home/run/$name.pid" # somebody else's process by now
         return 0
     fi
-    kill "-$signal" "$pid" 2>/dev/null
+    kill "-$signal" "$pid" 2>/dev/null || : # gone already
     # Children that outlive their parent drain by themselves; what is left after half a minute is ended.
     while [ $waited -lt 600 ] && [ -n "$(session_of "$pid")" ]; do
         sleep 0.05
         waited=$((waited + 1))
     done
     for each in $(session_of "$pid"); do
-        kill -KILL "$each" 2>/dev/null
+        kill -KILL "$each" 2>/dev/null || :
     done
     rm -f "$home/run/$name.pid"
 }
