@@ -126,9 +126,10 @@ static void take_read(struct spool *s, struct spool_job *job)
     }
 }
 
+/* Those with nothing to ship are only there to be deleted. */
 static void take_orphans(struct spool *s, struct spool_job *job)
 {
-    int64_t bytes = 0;
+    int64_t bytes = 0, n = 0;
 
     job->is_adopting = false;
     for (size_t i = 0; i < job->norphans; i++) {
@@ -136,17 +137,18 @@ static void take_orphans(struct spool *s, struct spool_job *job)
         struct spool_segment *seg = spool_add_segment(s, o->file, o->start, o->file.size);
 
         seg->is_complete = true;
+        n += seg->at < seg->end;
         bytes += (int64_t)(seg->end - seg->at);
-    }
-    if (job->norphans) {
-        metrics_add(METRIC_SPOOL_ADOPTED, (int64_t)job->norphans);
-        log_info("spool.adopted", kv("segments", job->norphans), kv("unshipped_bytes", bytes));
     }
     free(job->orphans);
     job->orphans = NULL;
-    if (job->norphans && !s->is_closing)
-        s->on_more(s->arg);
     job->norphans = 0;
+    if (n == 0)
+        return;
+    metrics_add(METRIC_SPOOL_ADOPTED, n);
+    log_info("spool.adopted", kv("segments", n), kv("unshipped_bytes", bytes));
+    if (!s->is_closing)
+        s->on_more(s->arg);
 }
 
 static void drop_finished(struct spool *s, struct spool_job *job)
