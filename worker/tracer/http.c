@@ -194,6 +194,9 @@ static void follow(struct tracer_job *job, struct step *step)
         return end_with_link(job, step);
     if (is_upgraded && !hsts_upgrade(job->arena, &step->url, &step->url, &r->err))
         return job_fail(job);
+    if (is_upgraded)
+        hop_add_note(job->arena, hop_last(job),
+                     "the next hop's http was made https: its host had asked for that");
     visit(job, &step->url, step->via);
 }
 
