@@ -81,7 +81,7 @@ static enum trace_event enter_http(struct trace *t)
 {
     const struct conf *conf = t->child->conf;
     int64_t left_ms = trace_ends_ms(t) - loop_now_ms();
-    struct tracer_request request = {
+    struct trace_request request = {
         .url = t->claim.url,
         .mode = t->claim.mode,
         .proxy = t->claim.proxy,

@@ -44,7 +44,7 @@ static const char USAGE[] =
     "  --json                          one JSON object instead of the table\n";
 
 struct args {
-    struct tracer_request request;
+    struct trace_request request;
     struct str expected[EXPECTED_MAX];
     struct str proxy_text; /* in the arena */
     bool is_json, is_help;
@@ -248,7 +248,7 @@ static bool parse(struct args *args, int argc, char **argv, struct err *err)
 
 static void set_defaults(struct args *args, const struct conf *conf)
 {
-    args->request = (struct tracer_request){
+    args->request = (struct trace_request){
         .mode = MODE_AUTO,
         .referrer = STR(""),
         .user_agent = claim_user_agent(conf, args->arena),

@@ -71,7 +71,7 @@ struct trace_claim {
     int64_t wait_ms; /* from the click to the claim */
     struct str offer_name, url, country;
     struct str ip; /* ip_address: the pool's name for the proxy, not a secret */
-    struct tracer_proxy proxy;
+    struct trace_proxy proxy;
     struct str secret_name; /* empty: the proxy asks for no password */
     enum trace_mode mode;
     bool extract_only; /* keep parameters and final URL, not the chain */

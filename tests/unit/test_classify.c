@@ -4,7 +4,7 @@
 #include "tests/unit/test.h"
 
 #include "common/scope.h"
-#include "worker/tracer/classify.h"
+#include "worker/chain/classify.h"
 
 /* clang-format off */
 static const struct {

@@ -51,7 +51,7 @@ static void a_proxy_is_taken_apart(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         SCOPED_VALUE(arena) a;
-        struct tracer_proxy p;
+        struct trace_proxy p;
         struct err err;
 
         arena_init(&a, ARENA);
@@ -71,7 +71,7 @@ static void what_is_wrong_is_said_without_the_credentials(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         SCOPED_VALUE(arena) a;
-        struct tracer_proxy p = {.port = 77};
+        struct trace_proxy p = {.port = 77};
         struct err err = {0};
 
         arena_init(&a, ARENA);
@@ -86,9 +86,9 @@ static void what_is_wrong_is_said_without_the_credentials(void **state)
 
 static void only_a_literal_address_is_known_beforehand(void **state)
 {
-    struct tracer_proxy v4 = {.scheme = STR("http"), .host = STR("127.0.0.2"), .port = 8888};
-    struct tracer_proxy v6 = {.scheme = STR("http"), .host = STR("::1"), .port = 8888};
-    struct tracer_proxy name = {.scheme = STR("http"), .host = STR("localhost"), .port = 8888};
+    struct trace_proxy v4 = {.scheme = STR("http"), .host = STR("127.0.0.2"), .port = 8888};
+    struct trace_proxy v6 = {.scheme = STR("http"), .host = STR("::1"), .port = 8888};
+    struct trace_proxy name = {.scheme = STR("http"), .host = STR("localhost"), .port = 8888};
     struct sockaddr_storage address;
 
     (void)state;

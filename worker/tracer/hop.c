@@ -89,7 +89,7 @@ void hop_note_incomplete(struct tracer_job *job, CURLcode code)
 
 static struct transfer_facts facts_of(const struct tracer_job *job, const struct transfer_end *end)
 {
-    const struct tracer_proxy *proxy = &job->request.proxy;
+    const struct trace_proxy *proxy = &job->request.proxy;
 
     return (struct transfer_facts){.code = end->code,
                                    .is_first = job->result->chain.nhops == 1,
@@ -109,7 +109,7 @@ static struct transfer_facts facts_of(const struct tracer_job *job, const struct
 static void explain(struct tracer_job *job, enum err_code code, const char *message)
 {
     struct err *err = &job->result->err;
-    const struct tracer_proxy *proxy = &job->request.proxy;
+    const struct trace_proxy *proxy = &job->request.proxy;
 
     if (code == ERR_BLOCKED_ADDRESS)
         *err = job->transfer.guard_err;

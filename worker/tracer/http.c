@@ -331,7 +331,7 @@ static void on_timer(uv_timer_t *timer)
     arm(job);
 }
 
-struct tracer_job *job_start(struct tracer *t, struct arena *arena, const struct tracer_request *request,
+struct tracer_job *job_start(struct tracer *t, struct arena *arena, const struct trace_request *request,
                              void (*done)(void *arg, struct trace_result *result), void *arg)
 {
     struct tracer_job *job = calloc(1, sizeof(*job));

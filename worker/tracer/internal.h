@@ -15,7 +15,7 @@
 #include "common/buf.h"
 #include "common/guard.h"
 #include "common/url.h"
-#include "worker/tracer/classify.h"
+#include "worker/chain/classify.h"
 #include "worker/tracer/head.h"
 #include "worker/tracer/hsts.h"
 #include "worker/tracer/tracer.h"
@@ -81,7 +81,7 @@ struct tracer_job {
     struct tracer *tracer;
     struct tracer_job *next, **link; /* in tracer->jobs */
     struct arena *arena;
-    struct tracer_request request;
+    struct trace_request request;
     void (*done)(void *arg, struct trace_result *result);
     void *arg;
     struct trace_result *result;
@@ -118,7 +118,7 @@ void multi_remove(struct tracer *t, CURL *easy);
 void tracer_handle_closed(struct tracer *t);
 
 /* http.c */
-struct tracer_job *job_start(struct tracer *t, struct arena *arena, const struct tracer_request *request,
+struct tracer_job *job_start(struct tracer *t, struct arena *arena, const struct trace_request *request,
                              void (*done)(void *arg, struct trace_result *result), void *arg);
 /* Called by multi.c when a transfer of the job has ended. */
 void job_on_transfer(struct tracer_job *job, CURL *easy, CURLcode code);
@@ -180,10 +180,10 @@ uint64_t transfer_cookie_state(struct transfer *t);
 void transfer_set_route(struct transfer *t, CURL *easy, const struct tracer_job *job);
 
 /* proxy.c */
-NODISCARD bool tracer_proxy_check(const struct tracer_proxy *p, struct err *err);
+NODISCARD bool tracer_proxy_check(const struct trace_proxy *p, struct err *err);
 /* "scheme://host:port"; NULL when the arena is full. */
-const char *tracer_proxy_url(struct arena *a, const struct tracer_proxy *p);
+const char *tracer_proxy_url(struct arena *a, const struct trace_proxy *p);
 /* False when its host is a name. */
-bool tracer_proxy_address(const struct tracer_proxy *p, struct sockaddr_storage *out);
+bool tracer_proxy_address(const struct trace_proxy *p, struct sockaddr_storage *out);
 
 #endif

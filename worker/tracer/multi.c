@@ -181,7 +181,7 @@ struct tracer *tracer_create(uv_loop_t *loop)
     return t;
 }
 
-struct tracer_job *tracer_start(struct tracer *t, struct arena *arena, const struct tracer_request *request,
+struct tracer_job *tracer_start(struct tracer *t, struct arena *arena, const struct trace_request *request,
                                 void (*done)(void *arg, struct trace_result *result), void *arg)
 {
     assert(!t->is_closing && request->user_agent.len);

@@ -55,7 +55,7 @@ static bool is_credential(struct str text)
     return text.len <= CREDENTIAL_MAX;
 }
 
-bool tracer_proxy_check(const struct tracer_proxy *p, struct err *err)
+bool tracer_proxy_check(const struct trace_proxy *p, struct err *err)
 {
     if (!p->scheme.len)
         return true;
@@ -90,7 +90,7 @@ static size_t find_last(struct str s, char c)
 }
 
 /* "host:port", "[v6]:port", with a slash behind it or not. */
-static void read_authority(struct str text, struct tracer_proxy *p)
+static void read_authority(struct str text, struct trace_proxy *p)
 {
     size_t colon = find_last(text, ':');
     int64_t port = 0;
@@ -105,7 +105,7 @@ static void read_authority(struct str text, struct tracer_proxy *p)
         p->host = STR(""); /* IPv6 without brackets: where does its port begin? */
 }
 
-static bool take_parts(struct arena *a, struct tracer_proxy *p)
+static bool take_parts(struct arena *a, struct trace_proxy *p)
 {
     struct str *parts[] = {&p->scheme, &p->host};
 
@@ -117,9 +117,9 @@ static bool take_parts(struct arena *a, struct tracer_proxy *p)
     return decode(a, p->user, &p->user) && decode(a, p->password, &p->password);
 }
 
-bool tracer_proxy_parse(struct arena *a, struct str text, struct tracer_proxy *out, struct err *err)
+bool tracer_proxy_parse(struct arena *a, struct str text, struct trace_proxy *out, struct err *err)
 {
-    struct tracer_proxy p = {.scheme = STR("http"), .user = STR(""), .password = STR("")};
+    struct trace_proxy p = {.scheme = STR("http"), .user = STR(""), .password = STR("")};
     struct str rest = str_trim(text), user_info = STR("");
     const char *mark = rest.len ? memmem(rest.ptr, rest.len, "://", 3) : NULL;
     size_t at;
@@ -146,14 +146,14 @@ bool tracer_proxy_parse(struct arena *a, struct str text, struct tracer_proxy *o
     return true;
 }
 
-const char *tracer_proxy_url(struct arena *a, const struct tracer_proxy *p)
+const char *tracer_proxy_url(struct arena *a, const struct trace_proxy *p)
 {
     const char *open = is_v6(p->host) ? "[" : "", *close = *open ? "]" : "";
 
     return arena_printf(a, "%.*s://%s%.*s%s:%d", STR_ARG(p->scheme), open, STR_ARG(p->host), close, p->port);
 }
 
-bool tracer_proxy_address(const struct tracer_proxy *p, struct sockaddr_storage *out)
+bool tracer_proxy_address(const struct trace_proxy *p, struct sockaddr_storage *out)
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)p->port)};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)p->port)};

@@ -13,7 +13,7 @@ static bool has_controls(struct str s)
 
 bool request_check(struct tracer_job *job, struct url *url)
 {
-    const struct tracer_request *r = &job->request;
+    const struct trace_request *r = &job->request;
     struct err *err = &job->result->err;
 
     if (r->mode == MODE_BROWSER)
@@ -31,7 +31,7 @@ bool request_check(struct tracer_job *job, struct url *url)
 
 static bool prepare_strings(struct tracer_job *job)
 {
-    const struct tracer_request *r = &job->request;
+    const struct trace_request *r = &job->request;
 
     job->proxy_url = r->proxy.scheme.len ? tracer_proxy_url(job->arena, &r->proxy) : "";
     job->proxy_user = arena_cstr(job->arena, r->proxy.user);

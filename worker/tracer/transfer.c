@@ -95,7 +95,7 @@ static int on_debug(CURL *easy, curl_infotype type, char *bytes, size_t len, voi
 
 static void set_proxy(CURL *easy, const struct tracer_job *job)
 {
-    const struct tracer_proxy *proxy = &job->request.proxy;
+    const struct trace_proxy *proxy = &job->request.proxy;
 
     curl_easy_setopt(easy, CURLOPT_PROXY, job->proxy_url);
     curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
@@ -137,7 +137,7 @@ static void set_callbacks(struct transfer *t)
 
 bool transfer_init(struct transfer *t, struct tracer_job *job)
 {
-    const struct tracer_request *r = &job->request;
+    const struct trace_request *r = &job->request;
 
     *t = (struct transfer){.easy = curl_easy_init(), .arena = job->arena, .header_max = r->max_header};
     if (!t->easy)

@@ -5,8 +5,8 @@
  * HTTP proxy a silent target and a silent proxy look alike, and only a proxy that has not shown any
  * sign of life during the whole trace is blamed for silence.
  */
-#ifndef TRACEPOOL_WORKER_TRACER_CLASSIFY_H
-#define TRACEPOOL_WORKER_TRACER_CLASSIFY_H
+#ifndef TRACEPOOL_WORKER_CHAIN_CLASSIFY_H
+#define TRACEPOOL_WORKER_CHAIN_CLASSIFY_H
 
 #include "common/err.h"
 #include "worker/chain/chain.h"

@@ -1,7 +1,7 @@
 /*
  * classify.c - the tables behind classify.h.
  */
-#include "worker/tracer/classify.h"
+#include "worker/chain/classify.h"
 
 /* What went wrong depends on whom we were talking to when it did. */
 enum layer {
