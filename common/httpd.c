@@ -13,8 +13,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 enum { BACKLOG = 4096, SWEEP_MIN_MS = 10, SWEEP_MAX_MS = 1000 };
 
@@ -40,10 +42,27 @@ static int64_t limit_ms(const struct httpd *httpd, enum conn_state state)
     return 0;
 }
 
+/* A slow reader is no dead one: what counts is whether it has read anything since the last look. */
+static bool reads_on(struct httpd_conn *conn)
+{
+    size_t unsent = uv_stream_get_write_queue_size(&conn->stream);
+    uv_os_fd_t fd;
+    int in_kernel;
+    bool is_less;
+
+    if (uv_fileno(&conn->handle, &fd) == 0 && ioctl(fd, SIOCOUTQ, &in_kernel) == 0)
+        unsent += (size_t)in_kernel;
+    is_less = unsent < conn->unsent;
+    conn->unsent = unsent;
+    return is_less;
+}
+
 static void expire(struct httpd_conn *conn)
 {
     if (conn->state == CONN_READING)
         conn_refuse(conn, 408, "the request took too long");
+    else if (conn->state == CONN_WRITING && reads_on(conn))
+        conn_enter(conn, CONN_WRITING);
     else
         conn_close(conn);
 }
@@ -87,10 +106,10 @@ static void read_peer(struct httpd_conn *conn, sa_family_t family)
         conn->is_broken = true;
 }
 
-/* Too many: first who only waits for a goodbye, then the longest idle one, then the slowest to ask. */
+/* Too many: first who only waits for a goodbye, then the longest idle, the slowest to ask, to read. */
 static bool make_room(struct httpd *httpd)
 {
-    static const enum conn_state order[] = {CONN_LINGER, CONN_IDLE, CONN_READING};
+    static const enum conn_state order[] = {CONN_LINGER, CONN_IDLE, CONN_READING, CONN_WRITING};
 
     for (size_t i = 0; i < ARRAY_LEN(order) && httpd->nconnections >= httpd->options.max_connections; i++) {
         struct httpd_conn *victim = httpd_first(httpd, order[i]);

@@ -67,12 +67,12 @@ struct httpd_options {
     uv_loop_t *loop;
     const int *fds; /* listening sockets (loop_listen); the server closes its copies */
     int nfds;
-    size_t max_head;         /* bytes; 16 KiB */
-    int64_t max_body;        /* bytes; 0: POST is 405 */
-    int max_connections;     /* above it, the longest idle one is closed first */
-    int64_t head_timeout_ms; /* first byte to the end of the body */
-    int64_t idle_timeout_ms; /* between requests */
-    int64_t write_timeout_ms;
+    size_t max_head;          /* bytes; 16 KiB */
+    int64_t max_body;         /* bytes; 0: POST is 405 */
+    int max_connections;      /* above it, the longest idle one is closed first */
+    int64_t head_timeout_ms;  /* first byte to the end of the body */
+    int64_t idle_timeout_ms;  /* between requests */
+    int64_t write_timeout_ms; /* for a client that reads nothing of its answer */
     void *arg;
     /*
      * One complete request. The handler answers with httpd_respond, now or later; request and what it

@@ -137,6 +137,7 @@ static void write_rest(struct httpd_conn *conn, size_t sent, struct str head, st
         rest->len += left[i].len;
     }
     buf = uv_buf_init(rest->bytes, (unsigned)rest->len);
+    conn->unsent = SIZE_MAX;
     conn_enter(conn, CONN_WRITING);
     if (uv_write(&rest->write, &conn->stream, &buf, 1, on_written) != 0) {
         free(rest);

@@ -268,6 +268,14 @@ static struct str trim_blanks(struct str s)
     return s;
 }
 
+/* RFC 9110 counts a tab as a blank, nginx doesn't: here that would be two readings of one request. */
+static bool read_framing(struct reader *r, size_t i, struct str line, struct str value)
+{
+    if (memchr(line.ptr, '\t', line.len))
+        return refuse(r, 400, "a tab in a header that says where the request ends");
+    return framing[i].read(r, value);
+}
+
 static bool read_header_line(struct reader *r, struct str line)
 {
     struct httpd_head *head = r->head;
@@ -288,7 +296,7 @@ static bool read_header_line(struct reader *r, struct str line)
     head->headers[head->nheaders++] = header;
     for (size_t i = 0; i < sizeof(framing) / sizeof(framing[0]); i++)
         if (str_equal_nocase(header.name, framing[i].name))
-            return framing[i].read(r, header.value);
+            return read_framing(r, i, line, header.value);
     return true;
 }
 

@@ -61,6 +61,7 @@ struct httpd_conn {
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
     } peer;
+    size_t unsent;           /* of an answer in CONN_WRITING, when its deadline was last set */
     uint32_t lingered;       /* bytes thrown away in CONN_LINGER */
     uint8_t state;           /* enum conn_state */
     bool is_owed : 1;        /* an answer by the handler; outlives the client */

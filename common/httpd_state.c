@@ -109,9 +109,10 @@ void httpd_end_if_over(struct httpd *httpd)
     if (!httpd->is_destroyed || httpd->open_handles > 0)
         return;
     httpd->on_closed = NULL;
+    httpd->nowed++; /* on_closed may answer what is still owed: the memory must outlive that */
     if (on_closed)
         on_closed(httpd->on_closed_arg);
-    if (httpd->nowed == 0)
+    if (--httpd->nowed == 0)
         free_httpd(httpd);
 }
 

@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static uv_loop_t loop;
 static struct httpd *httpd;
@@ -185,6 +186,7 @@ int main(int argc, char **argv)
     uv_loop_init(&loop);
     loop_signals_start(&signals, &loop, on_signal, &signals);
     httpd = httpd_create(&options);
+    close(fd); /* the server has its own copy, which it closes when it drains */
     uv_run(&loop, UV_RUN_DEFAULT);
     if (httpd) {
         httpd_destroy(httpd, on_closed, NULL);
