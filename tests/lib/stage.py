@@ -7,8 +7,10 @@
 
 It is origin and forward proxy in one, on 127.0.0.1: names are never resolved. A URL that was added with a query
 answers that query alone; one without answers any. A response has status, headers, body, delay_ms and drop (close
-without an answer), as in the scenario files of web.py, which is the one for fixed worlds.
+without an answer), as in the scenario files of web.py, which is the one for fixed worlds. With auth=(user, password)
+it is a proxy that asks for them (407).
 """
+import base64
 import http.server
 import socketserver
 import threading
@@ -17,6 +19,8 @@ import types
 import urllib.parse
 
 PAGE = {"status": 200, "headers": [["Content-Type", "text/html"]], "body": "<!doctype html><title>shop</title><p>shop</p>"}
+
+ASK_FOR_AUTH = {"status": 407, "headers": [["Proxy-Authenticate", 'Basic realm="stage"']]}
 
 
 def redirect(url, status=302):
@@ -43,7 +47,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer(self):
         visit = self.visited()
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        response, gate = self.server.stage.enter(visit)
+        stage = self.server.stage
+        if stage.auth and self.headers.get("Proxy-Authorization") != stage.auth:
+            response, gate = ASK_FOR_AUTH, None
+        else:
+            response, gate = stage.enter(visit)
         if gate is not None:
             gate.wait()
         time.sleep(response.get("delay_ms", 0) / 1000)
@@ -77,7 +85,10 @@ class Listener(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
 
 class Stage:
-    def __init__(self):
+    address = "127.0.0.1"
+
+    def __init__(self, auth=None):
+        self.auth = auth and "Basic " + base64.b64encode(":".join(auth).encode()).decode()
         self.lock = threading.Lock()
         self.pages, self.gates, self.log = {}, {}, []
         self.listener = Listener(("127.0.0.1", 0), Handler)
