@@ -231,6 +231,16 @@ def test_silence_behind_a_live_proxy_is_the_targets():
     assert (result["outcome"], result["error"]["code"]) == ("timeout", "target_timeout")
 
 
+def test_a_407_of_the_target_is_an_answer():
+    def answer(connection, request):
+        refusal = b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n"
+        connection.sendall(refusal.replace(b"407", b"502") if b".invalid/" in request else refusal)
+
+    with proxy_that(answer) as proxy:
+        result = trace("--proxy", proxy, "http://r.test/")
+    assert (result["outcome"], [hop["status"] for hop in result["chain"]]) == ("ok", [407])
+
+
 def test_an_answer_with_endless_headers_is_cut():
     def answer(connection, request):
         connection.sendall(b"HTTP/1.1 200 OK\r\n" + b"X-Filler: abcdefghijklmnopqrstuvwxyz\r\n" * 1000)

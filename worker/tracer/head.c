@@ -131,8 +131,6 @@ static bool read_header(struct arena *a, struct head *head, struct str name, str
         str_to_int(value, &head->content_length);
     else if (is_named(name, "content-disposition"))
         head->is_attachment = str_starts_nocase(value, STR("attachment"));
-    else if (is_named(name, "via"))
-        head->has_via = true;
     else if (is_named(name, "proxy-authenticate"))
         head->has_proxy_authenticate = true;
     return true;

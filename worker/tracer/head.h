@@ -15,7 +15,6 @@ struct head {
     struct str hsts;        /* Strict-Transport-Security */
     int64_t content_length; /* -1: not said */
     bool is_attachment;
-    bool has_via;                /* some proxy passed it on */
     bool has_proxy_authenticate; /* some proxy, or somebody who plays one, asks for credentials */
     struct hop_header *headers;  /* the selected ones, in order */
     int nheaders;

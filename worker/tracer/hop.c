@@ -49,15 +49,15 @@ void hop_record(struct tracer_job *job, const struct transfer_end *end)
 }
 
 /*
- * A 407 over plain HTTP may be the target's own joke. It is the proxy's when it asks for credentials,
- * comes without the Via of an answer passed on, and no answer came through with these credentials before.
+ * Over plain HTTP a 407 may be the target's own joke. It cannot be the proxy's when that has let an
+ * answer through with these credentials before; else whoever asks for the check gets to know.
  */
-bool hop_is_refused_by_proxy(const struct tracer_job *job, bool was_alive)
+bool hop_is_suspect_407(const struct tracer_job *job)
 {
     const struct head *head = &job->transfer.head;
 
     return head->status == 407 && job->proxy_url[0] && str_equal(job->url.scheme, STR("http")) &&
-           !was_alive && head->has_proxy_authenticate && !head->has_via;
+           !job->probe.is_proxy_alive && head->has_proxy_authenticate;
 }
 
 bool hop_has_answer(const struct tracer_job *job, const struct transfer_end *end)

@@ -30,7 +30,7 @@ static void on_timer_closed(uv_handle_t *handle)
 static void release(struct tracer_job *job)
 {
     if (job->is_on_wire)
-        multi_remove(job->tracer, job->transfer.easy);
+        curl_loop_remove(job->tracer->wire, job->transfer.easy);
     job->is_on_wire = false;
     probe_stop(job);
     if (job->transfer.easy)
@@ -142,7 +142,7 @@ static bool put_on_wire(struct tracer_job *job)
     hop_last(job)->method = STR("GET");
     remember_visit(job);
     transfer_prepare(&job->transfer, href, referrer, job->request.hop_timeout_ms);
-    if (!multi_add(job->tracer, job->transfer.easy, job))
+    if (!curl_loop_add(job->tracer->wire, job->transfer.easy, job))
         return err_set(err, ERR_INTERNAL, "libcurl did not take the transfer");
     job->is_on_wire = true;
     probe_plan(job, hop_ms);
@@ -227,35 +227,39 @@ static void read_answer(struct tracer_job *job)
 static bool is_doubtful(const struct tracer_job *job, CURLcode code)
 {
     return (code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR) &&
-           !job->probe.is_proxy_alive;
+           !job->transfer.head.status && !job->probe.is_proxy_alive;
 }
 
-static void fail_transfer(struct tracer_job *job, const struct transfer_end *end)
+/* Everything is known that will be. */
+static void settle(struct tracer_job *job, const struct transfer_end *end)
 {
-    hop_explain_failure(job, end);
-    job_fail(job);
+    bool is_about_407 = job->probe.is_about_407;
+
+    job->probe.is_awaited = job->probe.is_about_407 = false;
+    job->probe.is_proxy_alive |= job->transfer.head.status || end->connect_status || end->code == CURLE_PROXY;
+    probe_stop(job);
+    if (is_about_407 && (job->probe.status == 407 || !job->probe.status)) {
+        hop_explain_refusal(job);
+        job_fail(job);
+    } else if (hop_has_answer(job, end)) {
+        hop_note_incomplete(job, end->code);
+        read_answer(job);
+    } else {
+        hop_explain_failure(job, end);
+        job_fail(job);
+    }
 }
 
+/* Settled at once, or when the proxy has been asked who is to blame. */
 static void judge(struct tracer_job *job, const struct transfer_end *end)
 {
-    bool was_alive = job->probe.is_proxy_alive;
-
-    job->probe.is_proxy_alive |= job->transfer.head.status || end->connect_status || end->code == CURLE_PROXY;
-    if (hop_is_refused_by_proxy(job, was_alive)) {
-        hop_explain_refusal(job);
-        return job_fail(job);
-    }
-    if (hop_has_answer(job, end)) {
-        probe_stop(job);
-        hop_note_incomplete(job, end->code);
-        return read_answer(job);
-    }
-    if (is_doubtful(job, end->code) && (job->probe.easy || probe_start(job))) {
-        job->probe.is_awaited = true;
-        job->probe.failure = *end;
-        return;
-    }
-    fail_transfer(job, end);
+    job->probe.is_about_407 = hop_is_suspect_407(job);
+    if (!job->probe.is_about_407 && !is_doubtful(job, end->code))
+        return settle(job, end);
+    if (!job->probe.easy && !probe_start(job))
+        return settle(job, end);
+    job->probe.is_awaited = true;
+    job->probe.end = *end;
 }
 
 static void end_of_transfer(struct tracer_job *job, CURLcode code)
@@ -275,7 +279,7 @@ void job_on_transfer(struct tracer_job *job, CURL *easy, CURLcode code)
         return end_of_transfer(job, code);
     probe_take(job, code);
     if (job->probe.is_awaited)
-        fail_transfer(job, &job->probe.failure);
+        settle(job, &job->probe.end);
 }
 
 /* --- time ---------------------------------------------------------------------------------------- */
@@ -285,7 +289,7 @@ static void out_of_time(struct tracer_job *job)
     struct transfer_end end;
 
     if (job->probe.is_awaited)
-        return fail_transfer(job, &job->probe.failure);
+        return settle(job, &job->probe.end);
     transfer_look(&job->transfer, CURLE_OPERATION_TIMEDOUT, &end);
     hop_record(job, &end);
     job->probe.is_proxy_alive |= job->transfer.head.status || end.connect_status;
@@ -296,7 +300,7 @@ static void out_of_time(struct tracer_job *job)
 static void end_drain(struct tracer_job *job)
 {
     job->transfer.is_cut = true;
-    multi_remove(job->tracer, job->transfer.easy);
+    curl_loop_remove(job->tracer->wire, job->transfer.easy);
     end_of_transfer(job, CURLE_OK);
 }
 

@@ -1,7 +1,7 @@
 /*
  * internal.h - what the files of the tracer share with each other and with nobody else.
  *
- *     multi.c     one libcurl multi on one libuv loop; which transfers have ended
+ *     multi.c     the tracer as a whole: one curl_loop, and its jobs
  *     transfer.c  one request on the wire: options, callbacks, what is to be known of it afterwards
  *     http.c      the life of a trace: a hop, what it says about the next one, the end
  *     request.c   what was asked for: possible? and what libcurl needs for it
@@ -13,6 +13,7 @@
 #define TRACEPOOL_WORKER_TRACER_INTERNAL_H
 
 #include "common/buf.h"
+#include "common/curl_loop.h"
 #include "common/guard.h"
 #include "common/url.h"
 #include "worker/chain/classify.h"
@@ -24,8 +25,7 @@
 
 struct tracer {
     uv_loop_t *loop;
-    CURLM *multi; /* made for the first trace: a child that never traces should not pay for it */
-    uv_timer_t timer;
+    struct curl_loop *wire;
     struct tracer_job *jobs; /* all that run */
     int open_handles;
     bool is_closing;
@@ -105,14 +105,12 @@ struct tracer_job {
         CURL *easy;
         int64_t at_ms; /* when it begins; 0: not planned */
         bool is_proxy_alive;
-        bool is_awaited; /* a failure waits for it */
-        struct transfer_end failure;
+        int status;      /* what the proxy answered; 0: nothing */
+        bool is_awaited; /* a hop that has ended waits for it */
+        bool is_about_407;
+        struct transfer_end end; /* of that hop */
     } probe;
 };
-
-/* multi.c */
-NODISCARD bool multi_add(struct tracer *t, CURL *easy, struct tracer_job *job);
-void multi_remove(struct tracer *t, CURL *easy);
 
 /* One of t->open_handles is closed; the last one of a tracer that closes takes it along. */
 void tracer_handle_closed(struct tracer *t);
@@ -120,7 +118,7 @@ void tracer_handle_closed(struct tracer *t);
 /* http.c */
 struct tracer_job *job_start(struct tracer *t, struct arena *arena, const struct trace_request *request,
                              void (*done)(void *arg, struct trace_result *result), void *arg);
-/* Called by multi.c when a transfer of the job has ended. */
+/* Called by multi.c when a transfer of the job has ended and is out of the multi. */
 void job_on_transfer(struct tracer_job *job, CURL *easy, CURLcode code);
 
 /* request.c: both with result->err set on failure */
@@ -133,7 +131,8 @@ void hop_record(struct tracer_job *job, const struct transfer_end *end);
 /* Whether there is something to go on with: a head, and a body as far as one was wanted. */
 bool hop_has_answer(const struct tracer_job *job, const struct transfer_end *end);
 void hop_note_incomplete(struct tracer_job *job, CURLcode code);
-bool hop_is_refused_by_proxy(const struct tracer_job *job, bool was_alive);
+/* A 407 that only the proxy itself can explain. */
+bool hop_is_suspect_407(const struct tracer_job *job);
 /* Set result->err and leave a note with the hop. */
 void hop_explain_failure(struct tracer_job *job, const struct transfer_end *end);
 void hop_explain_refusal(struct tracer_job *job);

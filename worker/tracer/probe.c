@@ -4,7 +4,8 @@
  * Behind a plain HTTP proxy a target that says nothing and a proxy that says nothing look alike, and
  * only one of them should lose its health. So when a proxy has not shown any sign of life for a while,
  * it is asked, over a connection of its own, for a name that cannot exist (RFC 6761: .invalid). A live
- * proxy answers that by itself, with whatever error; a dead one stays silent.
+ * proxy answers that by itself, with whatever error; a dead one stays silent. The same question tells
+ * whose 407 it was: the proxy asks for credentials here, too, or it was the target's.
  */
 #include "worker/tracer/internal.h"
 
@@ -53,7 +54,7 @@ bool probe_start(struct tracer_job *job)
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L); /* no share: nothing of another trace may be reused */
     curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)ANSWER_MS);
-    if (!multi_add(job->tracer, easy, job)) {
+    if (!curl_loop_add(job->tracer->wire, easy, job)) {
         curl_easy_cleanup(easy);
         return false;
     }
@@ -66,6 +67,7 @@ void probe_take(struct tracer_job *job, CURLcode code)
     long status = 0;
 
     curl_easy_getinfo(job->probe.easy, CURLINFO_RESPONSE_CODE, &status);
+    job->probe.status = (int)status;
     job->probe.is_proxy_alive |= status != 0 || code == CURLE_PROXY;
     curl_easy_cleanup(job->probe.easy);
     job->probe.easy = NULL;
@@ -76,7 +78,7 @@ void probe_stop(struct tracer_job *job)
     job->probe.at_ms = 0;
     if (!job->probe.easy)
         return;
-    multi_remove(job->tracer, job->probe.easy);
+    curl_loop_remove(job->tracer->wire, job->probe.easy);
     curl_easy_cleanup(job->probe.easy);
     job->probe.easy = NULL;
 }
