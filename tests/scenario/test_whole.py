@@ -186,9 +186,10 @@ def test_an_edge_killed_under_clicks_keeps_what_it_acknowledged(site, db, web, p
     for proxy in proxies(3):
         pool.add(proxy)
     site.start_worker()
+    edge = site.start_edge()
+    site.offers_are_loaded(1)
     with clicking(site) as refused:
         for _ in range(3):
-            edge = site.start_edge()
             before = len(site.acknowledged)
             farm.wait_for(lambda: len(site.acknowledged) >= before + 20, "20 clicks")
             family = [edge.pid, *edge.children()]
@@ -196,7 +197,7 @@ def test_an_edge_killed_under_clicks_keeps_what_it_acknowledged(site, db, web, p
                 os.kill(pid, signal.SIGKILL)
             farm.wait_for(lambda: all(farm.is_gone(p) for p in family), "the edge's end")
             edge.process.wait()
-        site.start_edge()
+            edge = site.start_edge()
         before = len(site.acknowledged)
         farm.wait_for(lambda: len(site.acknowledged) >= before + 20, "20 clicks")
     assert refused == []
@@ -229,8 +230,7 @@ def test_clicks_do_not_notice_that_postgresql_is_gone_for_five_seconds(start, ow
         db.run("INSERT INTO ip_rotation_pool (ip_address, ip_port, provider) VALUES (%s, %s, 'other')", proxy.address, str(proxy.port))
 
     def worker():
-        return start("tracepool-worker", "--worker.children=2", "--worker.slots=8", "--worker.heartbeat_s=1",
-                     "--worker.silence_s=5", "--trace.allow_private=true", "--trace.timeout_s=10", "--trace.lease_s=20",
+        return start("tracepool-worker", "--worker.children=2", "--worker.slots=8", "--worker.heartbeat_s=1", "--trace.allow_private=true", "--trace.timeout_s=10", "--trace.lease_s=20",
                      ready="worker.ready", ready_count=2, DATABASE_URL=db.url_as("tracepool_worker"))
 
     site = Site(start, worker, db, tmp_path)
