@@ -9,6 +9,7 @@ struct curl_loop {
     uv_loop_t *loop;
     CURLM *multi;
     uv_timer_t timer;
+    curl_loop_done_cb done;
     int open_handles;
     bool is_closing;
     void (*on_closed)(void *arg);
@@ -43,15 +44,14 @@ static void take_ended(struct curl_loop *c)
     int left;
 
     while (c->multi && (message = curl_multi_info_read(c->multi, &left)) != NULL) {
-        struct curl_transfer *transfer = NULL;
+        CURL *easy = message->easy_handle;
         CURLcode code = message->data.result;
+        void *owner = NULL;
 
         if (message->msg != CURLMSG_DONE)
             continue;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
-        if (!transfer->is_kept)
-            curl_loop_remove(c, transfer);
-        transfer->done(transfer, code);
+        curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&owner);
+        c->done(owner, easy, code);
     }
 }
 
@@ -164,33 +164,31 @@ static void start_multi(struct curl_loop *c)
     curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
 }
 
-struct curl_loop *curl_loop_create(uv_loop_t *loop)
+struct curl_loop *curl_loop_create(uv_loop_t *loop, curl_loop_done_cb done)
 {
     struct curl_loop *c = calloc(1, sizeof(*c));
 
     if (!c)
         abort();
     c->loop = loop;
+    c->done = done;
     uv_timer_init(loop, &c->timer);
     c->open_handles = 1;
     return c;
 }
 
-bool curl_loop_add(struct curl_loop *c, struct curl_transfer *transfer)
+bool curl_loop_add(struct curl_loop *c, CURL *easy, void *arg)
 {
     if (!c->multi)
         start_multi(c);
-    curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer);
-    transfer->is_added = curl_multi_add_handle(c->multi, transfer->easy) == CURLM_OK;
-    return transfer->is_added;
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, arg);
+    return curl_multi_add_handle(c->multi, easy) == CURLM_OK;
 }
 
-void curl_loop_remove(struct curl_loop *c, struct curl_transfer *transfer)
+void curl_loop_remove(struct curl_loop *c, CURL *easy)
 {
-    if (!transfer->is_added)
-        return;
-    transfer->is_added = false;
-    curl_multi_remove_handle(c->multi, transfer->easy);
+    if (c->multi)
+        curl_multi_remove_handle(c->multi, easy);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
