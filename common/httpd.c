@@ -18,7 +18,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-enum { BACKLOG = 4096, SWEEP_MIN_MS = 10, SWEEP_MAX_MS = 1000 };
+enum { BACKLOG = 4096, SWEEP_MIN_MS = 10, SWEEP_MAX_MS = 1000, DRAIN_IDLE_MS = 1000, DRAIN_SWEEP_MS = 50 };
 
 /* --- deadlines -------------------------------------------------------------------------------- */
 
@@ -27,7 +27,7 @@ static int64_t limit_ms(const struct httpd *httpd, enum conn_state state)
 {
     switch (state) {
     case CONN_IDLE:
-        return httpd->options.idle_timeout_ms;
+        return httpd->is_draining ? DRAIN_IDLE_MS : httpd->options.idle_timeout_ms;
     case CONN_READING:
         return httpd->options.head_timeout_ms;
     case CONN_WRITING:
@@ -221,30 +221,24 @@ static void on_listener_closed(uv_handle_t *handle)
     httpd_end_if_over(listener->httpd);
 }
 
-/* A request that is already in the socket came before the end of this server: it gets its answer. */
-static bool has_unread_bytes(struct httpd_conn *conn)
-{
-    uv_os_fd_t fd;
-    char byte;
-
-    return uv_fileno(&conn->handle, &fd) == 0 && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
-}
-
+/*
+ * Who is idle now may have a request on its way, above all who has just been accepted. So idle
+ * connections get a moment more; whoever asks in it is answered, and told that this was the last one.
+ */
 void httpd_drain(struct httpd *httpd)
 {
-    struct conn_link *list = &httpd->lists[CONN_IDLE], *next;
+    struct conn_link *list = &httpd->lists[CONN_IDLE];
 
+    if (httpd->is_draining)
+        return;
     httpd->is_draining = true;
     for (int i = 0; i < httpd->nlisteners; i++)
         uv_close(&httpd->listeners[i].handle, on_listener_closed);
     httpd->nlisteners = 0;
-    for (struct conn_link *link = list->after; link != list; link = next) {
-        struct httpd_conn *conn = container_of(link, struct httpd_conn, link);
-
-        next = link->after;
-        if (!has_unread_bytes(conn))
-            conn_close(conn);
-    }
+    for (struct conn_link *link = list->after; link != list; link = link->after)
+        container_of(link, struct httpd_conn, link)->since_ms = (int64_t)uv_now(httpd->options.loop);
+    if (httpd->nconnections > 0)
+        uv_timer_start(&httpd->sweep, on_sweep, DRAIN_SWEEP_MS, DRAIN_SWEEP_MS);
 }
 
 static void on_sweep_closed(uv_handle_t *handle)

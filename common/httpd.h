@@ -82,7 +82,10 @@ struct httpd_options {
 };
 
 struct httpd *httpd_create(const struct httpd_options *options);
-/* Closes the listening copies; idle connections at once, busy ones after their answer. */
+/*
+ * Closes the listening copies at once, busy connections after their answer, and idle ones a second
+ * later, because a request may be on its way on them. It is over when httpd_connections is 0.
+ */
 void httpd_drain(struct httpd *httpd);
 /* Drains, but closes busy connections too. on_closed when the last handle is gone; may be NULL. */
 void httpd_destroy(struct httpd *httpd, void (*on_closed)(void *arg), void *arg);
