@@ -262,6 +262,37 @@ def test_proxies_of_the_environment_are_not_used(site):
     assert result["outcome"] == "ok"
 
 
+def socks(reply=0, password=b"pass-word"):
+    """The answer of a SOCKS5 proxy (RFC 1928, 1929) that is an origin too."""
+    def answer(connection, greeting):
+        assert 2 in greeting[2:]
+        connection.sendall(b"\x05\x02")
+        given = connection.recv(65536)
+        connection.sendall(b"\x01\x00" if given.endswith(bytes([len(password)]) + password) else b"\x01\x01")
+        asked = connection.recv(65536)
+        connection.sendall(b"\x05" + bytes([reply]) + b"\x00\x01\x7f\x00\x00\x01\x00\x50")
+        if connection.recv(65536):
+            body = b"<p>for " + asked[5:5 + asked[4]] + b"</p>"  # the name came unresolved
+            connection.sendall(b"HTTP/1.1 200 OK\r\nServer: for %s\r\nContent-Length: %d\r\n\r\n%s"
+                               % (asked[5:5 + asked[4]], len(body), body))
+    return answer
+
+
+def test_a_socks_proxy_resolves_the_name():
+    with proxy_that(socks()) as proxy:
+        result = trace("--proxy", proxy.replace("http:", "socks5h:"), "http://r.test/")
+    assert result["outcome"] == "ok"
+    assert ["Server", "for r.test"] in result["chain"][0]["headers"]
+
+
+@pytest.mark.parametrize("proxy, code", [(socks(password=b"other"), "proxy_auth"), (socks(reply=2), "proxy_tunnel"),
+                                         (socks(reply=5), "target_refused")])
+def test_a_socks_proxy_that_refuses_says_why(proxy, code):
+    with proxy_that(proxy) as address:
+        result = trace("--proxy", address.replace("http:", "socks5h:"), "http://r.test/")
+    assert (result["outcome"], result["error"]["code"]) == ("error", code)
+
+
 # --- deadlines ----------------------------------------------------------------------------------------
 
 
