@@ -130,6 +130,11 @@ class Program:
         except AssertionError as e:
             raise AssertionError(f"{e}\n{self.text()[-3000:]}") from None
 
+    def faults(self):
+        """What sanitizers and asserts said, in it or its children; "" when all is well."""
+        found = re.search(r"(?:ERROR: \w+Sanitizer|runtime error: |Assertion `)[\s\S]{0,3000}", self.text())
+        return found[0] if found else ""
+
     def children(self):
         return children_of(self.pid) if self.is_running() else []
 

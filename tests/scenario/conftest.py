@@ -50,6 +50,8 @@ def start(tmp_path):
     yield start_program
     for running in reversed(started):
         running.stop()
+    for running in started:   # a program that heals itself would hide it otherwise
+        assert not running.faults(), running.faults()
 
 
 @pytest.fixture
