@@ -20,7 +20,7 @@ enum metric {
 #define METRIC_ENUM(ident, program, kind, name, labels, help) METRIC_##ident,
     METRICS_MAP(METRIC_ENUM)
 #undef METRIC_ENUM
-    METRIC_COUNT
+        METRIC_COUNT
 };
 
 enum metrics_program { METRICS_EDGE = 1, METRICS_WORKER = 2, METRICS_MONITOR = 4, METRICS_ALL = 7 };
