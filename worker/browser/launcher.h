@@ -1,0 +1,41 @@
+/*
+ * launcher.h - a tiny process that starts Chromium, forked before any thread, sandbox or database exists.
+ *
+ * The worker child talks to it over a socket pair: "start" answers with the two ends of the debugging pipe
+ * (SCM_RIGHTS) and the process group; "kill" ends that group. When the child is gone (end of file), the
+ * launcher kills what it started, removes its profile folders and ends: no process is left behind. Started
+ * by root, it first becomes the user that it is told (Chromium refuses root with its sandbox on).
+ */
+#ifndef TRACEPOOL_WORKER_BROWSER_LAUNCHER_H
+#define TRACEPOOL_WORKER_BROWSER_LAUNCHER_H
+
+#include "common/err.h"
+
+#include <sys/types.h>
+
+struct launcher;
+
+/*
+ * Forks the launcher. user: whom to become when we are root ("nobody"). The child process of this fork
+ * never returns. ERR_IO or ERR_BAD_SETTING (no such user).
+ */
+NODISCARD bool launcher_fork(const char *user, struct launcher **out, struct err *err);
+/* Closes the socket: the launcher cleans up and ends; it is waited for. Accepts NULL. */
+void launcher_destroy(struct launcher *l);
+
+struct launched {
+    pid_t pid;    /* of Chromium, and its process group */
+    int write_fd; /* commands to Chromium's descriptor 3; non-blocking, owned by the caller */
+    int read_fd;  /* answers from its descriptor 4; non-blocking, owned by the caller */
+};
+
+/*
+ * Starts Chromium with these arguments behind its own (the profile folder and the debugging pipe are
+ * added). Takes a few milliseconds: it waits for the launcher's fork, not for Chromium.
+ */
+NODISCARD bool launcher_start(struct launcher *l, const char *program, const char *const *arguments,
+                              struct launched *out, struct err *err);
+/* Kills that process group and removes its profile. Safe to call twice. */
+void launcher_kill(struct launcher *l, pid_t pid);
+
+#endif
