@@ -8,6 +8,7 @@
 
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/metrics.h"
 #include "common/scope.h"
 
 #include <assert.h>
@@ -114,8 +115,10 @@ static bool make_room(struct httpd *httpd)
     for (size_t i = 0; i < ARRAY_LEN(order) && httpd->nconnections >= httpd->options.max_connections; i++) {
         struct httpd_conn *victim = httpd_first(httpd, order[i]);
 
-        if (victim)
+        if (victim) {
+            metrics_add(METRIC_HTTP_CROWDED_OUT, 1);
             conn_close(victim);
+        }
     }
     return httpd->nconnections < httpd->options.max_connections;
 }
@@ -135,6 +138,7 @@ static struct httpd_conn *create_conn(struct httpd *httpd, sa_family_t family)
     if (httpd->nconnections++ == 0)
         uv_timer_start(&httpd->sweep, on_sweep, httpd->sweep_ms, httpd->sweep_ms);
     httpd->open_handles++;
+    metrics_add(METRIC_HTTP_CONNECTIONS, 1);
     conn_enter(conn, CONN_IDLE);
     return conn;
 }
@@ -156,6 +160,8 @@ static void on_connection(uv_stream_t *stream, int status)
         read_peer(conn, listener->family);
     else
         conn->is_broken = true;
+    if (!has_room)
+        metrics_add(METRIC_HTTP_CROWDED_OUT, 1);
     if (!has_room || conn->is_broken)
         conn_close(conn);
     else

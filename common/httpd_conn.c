@@ -9,6 +9,7 @@
 #include "common/httpd_internal.h"
 
 #include "common/loop.h"
+#include "common/metrics.h"
 #include "common/scope.h"
 
 #include <string.h>
@@ -139,6 +140,7 @@ void conn_refuse(struct httpd_conn *conn, int status, const char *why)
     struct str allow =
         conn->httpd->options.max_body > 0 ? STR("Allow: GET, HEAD, POST\r\n") : STR("Allow: GET, HEAD\r\n");
 
+    metrics_add(METRIC_HTTP_REFUSED, 1);
     conn->is_misread = true;
     conn->is_owed = true;
     conn->httpd->nowed++;

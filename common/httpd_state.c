@@ -6,6 +6,7 @@
  */
 #include "common/httpd_internal.h"
 
+#include "common/metrics.h"
 #include "common/scope.h"
 
 #include <assert.h>
@@ -144,6 +145,7 @@ void conn_close(struct httpd_conn *conn)
         return;
     conn_enter(conn, CONN_CLOSED);
     uv_close(&conn->handle, on_conn_closed);
+    metrics_add(METRIC_HTTP_CONNECTIONS, -1);
     if (--httpd->nconnections == 0)
         uv_timer_stop(&httpd->sweep);
 }

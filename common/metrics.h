@@ -23,7 +23,14 @@ enum metric {
         METRIC_COUNT
 };
 
-enum metrics_program { METRICS_EDGE = 1, METRICS_WORKER = 2, METRICS_MONITOR = 4, METRICS_ALL = 7 };
+/* HTTP: the programs that listen. */
+enum metrics_program {
+    METRICS_EDGE = 1,
+    METRICS_WORKER = 2,
+    METRICS_MONITOR = 4,
+    METRICS_HTTP = 5,
+    METRICS_ALL = 7
+};
 
 /*
  * Memory for `slots` children in a memfd; *fd is inherited by them. A process without children attaches

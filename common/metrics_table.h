@@ -10,6 +10,9 @@
     X(DB_UP,                  ALL,     GAUGE,     "tracepool_database_connections",       "",                     "Connections to PostgreSQL that are up.") \
     X(DB_ERRORS,              ALL,     COUNTER,   "tracepool_database_errors_total",      "",                     "Queries that PostgreSQL refused or that missed their deadline.") \
     X(DB_QUERY_SECONDS,       ALL,     HISTOGRAM, "tracepool_database_query_seconds",     "0.001 0.005 0.01 0.05 0.1 0.5 1 5", "Time from sending a query to its answer.") \
+    X(HTTP_CONNECTIONS,       HTTP,    GAUGE,     "tracepool_http_connections",           "",                     "HTTP connections that are open.") \
+    X(HTTP_REFUSED,           HTTP,    COUNTER,   "tracepool_http_refused_total",         "",                     "HTTP requests refused before anybody looked at them: malformed, too large or too slow.") \
+    X(HTTP_CROWDED_OUT,       HTTP,    COUNTER,   "tracepool_http_crowded_out_total",     "",                     "HTTP connections closed because there were too many.") \
     X(TRACES_RUNNING,        WORKER,  GAUGE,     "tracepool_traces_running",             "",                      "Traces that hold a proxy now.")     \
     X(TRACES_CLAIMED,        WORKER,  COUNTER,   "tracepool_traces_claimed_total",       "",                      "Traces taken from the queue.")      \
     X(TRACES_COMPLETED,      WORKER,  COUNTER,   "tracepool_traces_total",               "status=\"completed\"",  "Traces ended, by the row's new status.") \

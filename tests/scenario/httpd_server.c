@@ -5,11 +5,12 @@
  *
  * Listens on a free loopback port and prints it. SIGTERM drains, SIGINT destroys; it ends when its loop
  * has nothing left. Paths: /hello, /redirect, /later (answers in a later turn of the loop), /echo (the
- * body), /big?BYTES, /never (is never answered), /seen (what the head said), /connections.
+ * body), /big?BYTES, /never (is never answered), /seen (what the head said), /connections, /metrics.
  */
 #include "common/httpd.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/metrics.h"
 #include "common/scope.h"
 
 #include <arpa/inet.h>
@@ -101,6 +102,12 @@ static void on_request(void *arg, struct httpd_conn *conn, const struct httpd_re
         httpd_respond(conn, 200, STR(""), request->body);
     } else if (str_equal(path, STR("/big"))) {
         answer_big(conn, request->head->query);
+    } else if (str_equal(path, STR("/metrics"))) {
+        SCOPED_VALUE(buf) metrics;
+
+        buf_init(&metrics, 1 << 20);
+        metrics_render(METRICS_HTTP, &metrics);
+        httpd_respond(conn, 200, STR("Content-Type: text/plain; version=0.0.4\r\n"), buf_str(&metrics));
     } else if (str_equal(path, STR("/seen"))) {
         answer_seen(conn, request);
     } else if (str_equal(path, STR("/never")) && nunanswered < (int)ARRAY_LEN(unanswered)) {

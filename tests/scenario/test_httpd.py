@@ -387,6 +387,21 @@ def test_idle_connections_cost_little(server):
     assert grown / 500 < 2048
 
 
+def test_what_happens_is_counted(server):
+    s = server("max_connections=2")
+    for data in b"NONSENSE\n", get("/", "Transfer-Encoding: chunked"):
+        assert s.ask(data)[0].status == 400
+    with s.connect() as a, s.connect() as b:
+        for c in a, b:
+            c.sendall(HELLO)
+            answers(c, 1)
+        text = s.ask(get("/metrics", "Connection: close"))[0].body.decode().splitlines()
+        assert is_ended(a)
+    assert "tracepool_http_refused_total 2" in text
+    assert "tracepool_http_crowded_out_total 1" in text
+    assert "tracepool_http_connections 2" in text
+
+
 # --- clients that go -------------------------------------------------------------------------------
 
 def test_clients_that_reset_leave_nothing(server):
