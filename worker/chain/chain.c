@@ -151,12 +151,12 @@ static bool extract_hop(struct arena *a, struct trace_result *r, int hop)
 
 bool trace_result_extract(struct arena *a, struct trace_result *r)
 {
+    r->final_url = r->chain.nhops ? r->chain.hops[r->chain.nhops - 1].url : STR("");
     r->params = NULL;
     r->nparams = 0;
     for (int i = 0; i < r->chain.nhops; i++)
         if (!extract_hop(a, r, i))
             return false;
-    r->final_url = r->chain.nhops ? r->chain.hops[r->chain.nhops - 1].url : STR("");
     return true;
 }
 

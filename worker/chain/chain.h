@@ -122,7 +122,7 @@ NODISCARD struct hop *chain_add_hop(struct arena *a, struct chain *c);
 /* Appends a note to the hop; false when the arena is full. */
 bool hop_add_note(struct arena *a, struct hop *hop, const char *note);
 
-/* Fills params and final_url from the chain's URLs. False when the arena is full. */
+/* Fills final_url and params from the chain's URLs. False when the arena is full: params lack some then. */
 NODISCARD bool trace_result_extract(struct arena *a, struct trace_result *r);
 /* Whether all of the expected names are among the parameters. */
 bool trace_result_has_params(const struct trace_result *r, const struct str *names, int n);
