@@ -114,7 +114,7 @@ void metrics_put_status(const json_t *status, struct buf *out)
 /* ---- the farm ---- */
 
 enum farm_kind { FARM_COUNTER, FARM_GAUGE, FARM_HISTOGRAM };
-enum farm_program { FARM_EDGE, FARM_WORKER, FARM_MONITOR, FARM_ALL };
+enum farm_program { FARM_EDGE, FARM_WORKER, FARM_MONITOR, FARM_HTTP, FARM_ALL };
 
 static const struct farm_metric {
     enum farm_program program;
