@@ -5,8 +5,6 @@
 
 #include "common/log.h"
 #include "common/metrics.h"
-#include "common/pg/row.h"
-#include "worker/claim_row.h"
 #include "worker/queries.h"
 
 #include <assert.h>
@@ -19,76 +17,11 @@ enum { FLUSH_MS = 5000, APPLICATION_MAX = 64 };
 
 static const char *const channels[] = {"tracepool_requests", "tracepool_batches", NULL};
 
-/* --- traces ---------------------------------------------------------------------------------- */
-
-struct trace *child_find(struct child *c, struct str request_id, int attempt)
-{
-    for (struct trace *t = c->traces; t; t = t->next) {
-        if (t->claim.attempt == attempt && str_equal(t->claim.request_id, request_id))
-            return t;
-    }
-    return NULL;
-}
-
-static void on_trace_closed(uv_handle_t *handle)
-{
-    struct trace *t = container_of((uv_timer_t *)handle, struct trace, deadline);
-
-    arena_finish(&t->arena);
-    free(t);
-}
-
-static void check_drained(struct child *c);
-
-void child_trace_gone(struct child *c, struct trace *t)
-{
-    if (t->prev)
-        t->prev->next = t->next;
-    else
-        c->traces = t->next;
-    if (t->next)
-        t->next->prev = t->prev;
-    c->ntraces--;
-    metrics_set(METRIC_TRACES_RUNNING, c->ntraces);
-    uv_close((uv_handle_t *)&t->deadline, on_trace_closed);
-    check_drained(c);
-}
-
-static struct trace *add_trace(struct child *c, int64_t claimed_ms)
-{
-    struct trace *t = calloc(1, sizeof(*t));
-
-    if (!t)
-        abort();
-    arena_init(&t->arena, (size_t)c->conf->trace_memory_max_bytes);
-    uv_timer_init(&c->loop, &t->deadline);
-    t->child = c;
-    t->claimed_ms = claimed_ms;
-    t->lease_until_ms = claimed_ms + c->conf->trace_lease_s * 1000;
-    t->next = c->traces;
-    if (t->next)
-        t->next->prev = t;
-    c->traces = t;
-    c->ntraces++;
-    metrics_set(METRIC_TRACES_RUNNING, c->ntraces);
-    return t;
-}
+/* --- what claims and results ask for --------------------------------------------------------- */
 
 static void on_rows(void *arg, const PGresult *res, const char *batch, int64_t sent_ms)
 {
-    struct child *c = arg;
-    struct claim_columns at = claim_columns_of(res);
-
-    for (int row = 0; row < PQntuples(res); row++) {
-        struct trace *t = add_trace(c, sent_ms);
-
-        if (!claim_read(res, row, &at, c->conf, &t->arena, &t->claim, &t->err))
-            log_warn("trace.unusable", kv("trace", t->claim.request_id), kv_err(&t->err));
-        t->claim.batch_id = arena_copy(&t->arena, str_from(batch));
-        cursors_put(&c->claims.cursors, t->claim.country, row_str(res, row, at.request_cursor),
-                    row_str(res, row, at.ip_cursor));
-        trace_begin(t);
-    }
+    child_add_rows(arg, res, batch, sent_ms);
 }
 
 static int free_slots(void *arg)
@@ -111,21 +44,6 @@ static void on_stored(void *arg)
     struct child *c = arg;
 
     claims_resume(&c->claims);
-}
-
-void child_let_go(struct child *c)
-{
-    struct trace *next;
-
-    for (struct trace *t = c->traces; t; t = next) {
-        enum trace_state to;
-
-        next = t->next;
-        if (!trace_next(t->state, EV_LET_GO, &to))
-            continue;
-        t->is_let_go = true;
-        trace_step(t, EV_LET_GO);
-    }
 }
 
 /* --- the database ---------------------------------------------------------------------------- */
@@ -225,7 +143,7 @@ static void end(struct child *c)
     uv_stop(&c->loop);
 }
 
-static void check_drained(struct child *c)
+void child_check_drained(struct child *c)
 {
     if (c->is_draining && c->ntraces == 0 && !c->claims.is_asking)
         end(c);
@@ -233,7 +151,7 @@ static void check_drained(struct child *c)
 
 static void on_claims_idle(void *arg)
 {
-    check_drained(arg);
+    child_check_drained(arg);
 }
 
 static void on_flush_over(uv_timer_t *timer)
@@ -266,7 +184,7 @@ static void drain(struct child *c)
     c->is_draining = true;
     claims_stop(&c->claims);
     uv_timer_start(&c->drain, on_drain_over, (uint64_t)c->conf->worker_drain_s * 1000, 0);
-    check_drained(c);
+    child_check_drained(c);
 }
 
 static void on_signal(void *arg, int signum)
@@ -299,6 +217,7 @@ static void start(struct child *c)
     uv_timer_init(&c->loop, &c->drain);
     srandom((unsigned)getpid() ^ (unsigned)loop_now_us());
     secrets_init(&c->secrets, c->conf->worker_secrets_dir);
+    metrics_set(METRIC_TRACES_RUNNING, 0); /* a predecessor may have died with some */
     c->tracer = tracer_create(&c->loop);
     connect_database(c);
     finish_init(&c->finish, &c->loop, c->pg, c->me->incarnation, on_stored, c);
@@ -315,25 +234,6 @@ static void start(struct child *c)
         c->control.arg = c;
         proc_control_start(&c->control, &c->loop, c->me);
     }
-}
-
-/* What is left when the flush was in vain: their leases end, or a sibling is told that we died. */
-static int leave_traces(struct child *c)
-{
-    struct trace *next;
-    int left = c->ntraces;
-
-    if (left > 0)
-        log_warn("worker.left", kv("traces", left));
-    for (struct trace *t = c->traces; t; t = next) {
-        next = t->next;
-        if (t->job)
-            tracer_cancel(t->job);
-        uv_close((uv_handle_t *)&t->deadline, on_trace_closed);
-    }
-    c->traces = NULL;
-    c->ntraces = 0;
-    return left;
 }
 
 static void finish(struct child *c)
@@ -364,7 +264,7 @@ int child_run(const struct conf *conf, const struct proc_child *me)
     c->me = me;
     start(c);
     uv_run(&c->loop, UV_RUN_DEFAULT);
-    left = leave_traces(c);
+    left = child_leave_traces(c);
     finish(c);
     log_info("worker.ended", kv("left", left));
     free(c);

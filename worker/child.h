@@ -38,11 +38,25 @@ struct child {
 /* Runs a child until it has drained. Returns its exit status: 1 when it left traces to their lease. */
 NODISCARD int child_run(const struct conf *conf, const struct proc_child *me);
 
+/* --- traces.c --- */
+
+/* The rows of a claim become traces, and begin. batch is "" for none; sent_ms: loop clock, when asked. */
+void child_add_rows(struct child *c, const PGresult *res, const char *batch, int64_t sent_ms);
+/* The trace of that request and attempt, or NULL. */
+struct trace *child_find(struct child *c, struct str request_id, int attempt);
 /* Every trace that still works is handed back; results that wait for PostgreSQL go on waiting. */
 void child_let_go(struct child *c);
 /* The trace reached GONE: its slot is free. Its memory goes when its timer has closed. */
 void child_trace_gone(struct child *c, struct trace *t);
-/* The trace of that request and attempt, or NULL. */
-struct trace *child_find(struct child *c, struct str request_id, int attempt);
+/*
+ * What is left when a flush was in vain is dropped; returns how many. Their leases end, or a sibling is
+ * told that we died.
+ */
+int child_leave_traces(struct child *c);
+
+/* --- child.c --- */
+
+/* Ends a draining child that holds nothing any more. */
+void child_check_drained(struct child *c);
 
 #endif

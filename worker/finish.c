@@ -32,6 +32,8 @@ void finish_init(struct finish *f, uv_loop_t *loop, struct pg *pg, const char *w
 
 void finish_close(struct finish *f)
 {
+    f->first = f->last = NULL;
+    f->nsent = 0;
     uv_close((uv_handle_t *)&f->retry, NULL);
 }
 

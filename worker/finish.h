@@ -29,7 +29,7 @@ struct finish {
 
 void finish_init(struct finish *f, uv_loop_t *loop, struct pg *pg, const char *worker,
                  void (*on_stored)(void *arg), void *arg);
-/* Closes its timer; the loop must run once more. */
+/* Forgets its traces and closes its timer; the loop must run once more. */
 void finish_close(struct finish *f);
 
 /* The trace waits to be stored; it gets EV_STORED or EV_FAIL when that is settled. */

@@ -213,6 +213,27 @@ def test_what_does_not_end_in_time_is_handed_back(db, worker, pool, proxies, web
     assert (ip["status"], ip["consecutive_failures"]) == ("cooldown", 0)
 
 
+def test_a_drain_without_a_database_ends_all_the_same(cluster, db, worker, pool, proxies, web, slow):
+    db.run("UPDATE trace_policy SET cooldown_s = 0, retry_backoff_s = 0")
+    pool.add(proxies(1)[0])
+    running = worker("--worker.drain_s=0", "--worker.silence_s=5")
+    request = pool.request(slow)
+    wait_in_flight(db, web, slow)
+    db.close()
+    cluster.stop_immediate()
+    try:
+        running.signal(signal.SIGTERM)
+        running.wait()
+        assert running.events("worker.left", traces=1)
+    finally:
+        cluster.start()
+    web.release(slow)
+    # What it left is found by others: here by its silence, else by the lease's end.
+    worker("--worker.silence_s=5")
+    assert pool.ended(request)["status"] == "completed"
+    pool.nothing_held()
+
+
 def test_a_reload_replaces_the_children_and_loses_no_trace(db, worker, pool, proxies, web, slow):
     for proxy in proxies(2):
         pool.add(proxy)
