@@ -105,7 +105,7 @@ BasicAuth demo $(cat "$home/secrets/proxies/demo-proxy")
 CONF
         )
         own "$home/secrets/$name.conf"
-        start "$name" "$(command -v tinyproxy)" -d -c "$home/secrets/$name.conf"
+        settings=$(<"$home/secrets/$name.conf") start "$name" "$(command -v tinyproxy)" -d -c "$home/secrets/$name.conf"
         watching=$name wait_until 20 "proxy $name" answers "$address" "$(port "$name")"
         count=$((count + 1))
         list+=" $address ($country)"
@@ -156,7 +156,7 @@ start_programs() {
     own "$home/state/edge"
     for name in edge worker monitor; do
         process_env=("${plain[@]}" "DATABASE_URL=$(database_url "tracepool_$name")")
-        start "$name" "$home/build/$name/tracepool-$name" --config "$home/tracepool.ini"
+        settings=$(<"$home/tracepool.ini") start "$name" "$home/build/$name/tracepool-$name" --config "$home/tracepool.ini"
     done
     process_env=("${plain[@]}")
     watching=edge wait_until 30 "the edge" curl -sf -o /dev/null "http://127.0.0.1:$(port edge-admin)/readyz"
@@ -176,7 +176,7 @@ keep_ports() {
     local name address country
     keep_port postgres
     keep_port web
-    keep_port edge-admin
+    keep_port edge-admin 127.0.0.1 edge
     while read -r name address country; do
         [ -z "$name" ] || keep_port "$name" "$address"
     done <<<"$PROXIES"

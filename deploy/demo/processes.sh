@@ -48,11 +48,11 @@ session_of() {
 
 # start NAME COMMAND... - in the background, unprivileged, in a clean environment; output to log/NAME.log.
 # What is in $process_env (NAME=VALUE words) is all that it inherits. Runs on when it already does, with the
-# same command and the same program file.
+# same command, the same program file and the same settings ($settings, their text, when it reads a file).
 start() {
     local name=$1 sum pid
     shift
-    sum=$(printf '%s\n' "${process_env[@]}" "$@" | cksum | cut -d ' ' -f 1)
+    sum=$(printf '%s\n' "${process_env[@]}" "$@" "${settings:-}" | cksum | cut -d ' ' -f 1)
     if pid=$(pid_of "$name"); then
         case $(readlink "/proc/$pid/exe") in
         *' (deleted)') ;;
@@ -131,11 +131,12 @@ PYTHON
 
 answers() { (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; } # ADDRESS PORT
 
-# keep_port NAME [ADDRESS] - decides on a free port: the same one at each start unless somebody else took it.
+# keep_port NAME [ADDRESS [PROCESS]] - decides on a free port: the same one at each start, unless another
+# process than PROCESS (default: of the port's name) has it.
 keep_port() {
     local name=$1 address=${2:-127.0.0.1} port
     port=$(port "$name")
-    if [ "$port" = 0 ] || { ! is_up "$name" && ! port_is_free "$address" "$port"; }; then
+    if [ "$port" = 0 ] || { ! is_up "${3:-$name}" && ! port_is_free "$address" "$port"; }; then
         /usr/bin/python3 -c 'import socket, sys
 s = socket.socket()
 s.bind((sys.argv[1], 0))
