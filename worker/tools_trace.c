@@ -1,268 +1,20 @@
 /*
- * tools_trace.c - the verb `trace`: arguments, one loop with one trace in it, what is printed.
+ * tools_trace.c - the verb `trace`: one loop with one trace in it, and what is printed of it.
  *
- * Tracing is worker/tracer, the table worker/evidence/table.
+ * Arguments are trace_args.c, tracing is worker/tracer, the table worker/evidence/table.
  */
 #include "worker/tools_trace.h"
 
 #include "common/json.h"
 #include "common/loop.h"
-#include "common/url.h"
-#include "worker/claim_row.h"
 #include "worker/evidence/table.h"
+#include "worker/trace_args.h"
 #include "worker/tracer/tracer.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-enum {
-    EXIT_OK = 0,
-    EXIT_OTHER = 1,
-    EXIT_USAGE = 2,
-    HOPS_MAX = 100,
-    TIMEOUT_MAX_S = 600,
-    EXPECTED_MAX = 100,
-    PROXY_TEXT_MAX = 4096,
-    OUTPUT_MAX = 64 * 1024 * 1024,
-    PROGRESS_MS = 100,
-};
-
-static const char USAGE[] =
-    "usage: tracepool-worker trace [OPTION]... URL\n"
-    "  --mode auto|http_only|browser   auto: whatever the page needs\n"
-    "  --proxy URL                     http, https or socks5h://[USER:PASSWORD@]HOST:PORT (also "
-    "TRACEPOOL_PROXY)\n"
-    "  --proxy-file FILE               the same, from a file\n"
-    "  --referrer URL                  where the visitor comes from\n"
-    "  --user-agent TEXT               what the trace calls itself\n"
-    "  --expect-param NAME             a parameter that some hop should have; may be repeated\n"
-    "  --allow-private                 private and loopback addresses may be reached\n"
-    "  --max-hops N                    hops at most, 1 to 100\n"
-    "  --timeout SECONDS               for the whole trace, 0.1 to 600\n"
-    "  --json                          one JSON object instead of the table\n";
-
-struct args {
-    struct trace_request request;
-    struct str expected[EXPECTED_MAX];
-    struct str proxy_text; /* in the arena */
-    bool is_json, is_help;
-    struct arena *arena;
-};
-
-/* --- arguments ----------------------------------------------------------------------------------- */
-
-static bool take_mode(struct args *args, const char *value, struct err *err)
-{
-    if (trace_mode_from(str_from(value), &args->request.mode))
-        return true;
-    return err_set(err, ERR_BAD_INPUT, "--mode %s: must be auto, http_only or browser", value);
-}
-
-static bool keep_proxy(struct args *args, struct str text, struct err *err)
-{
-    args->proxy_text = arena_copy(args->arena, str_trim(text));
-    return args->proxy_text.ptr || err_set(err, ERR_TOO_BIG, "--proxy: too long");
-}
-
-/* The value is taken out of the process list before it is even looked at. */
-static bool take_proxy(struct args *args, const char *value, struct err *err)
-{
-    bool is_kept = keep_proxy(args, str_from(value), err);
-
-    memset((char *)value, '*', strlen(value));
-    return is_kept;
-}
-
-static bool take_proxy_file(struct args *args, const char *value, struct err *err)
-{
-    char text[PROXY_TEXT_MAX];
-    FILE *file = fopen(value, "re");
-    size_t len;
-
-    if (!file)
-        return err_set(err, ERR_BAD_INPUT, "--proxy-file %s: %s", value, strerror(errno));
-    len = fread(text, 1, sizeof(text), file);
-    fclose(file);
-    if (!len || len == sizeof(text))
-        return err_set(err, ERR_BAD_INPUT, "--proxy-file %s: must hold 1 to %d bytes", value,
-                       PROXY_TEXT_MAX - 1);
-    return keep_proxy(args, (struct str){text, len}, err);
-}
-
-static bool take_referrer(struct args *args, const char *value, struct err *err)
-{
-    struct url url;
-
-    args->request.referrer = str_from(value);
-    return url_parse(args->arena, args->request.referrer, NULL, &url, err);
-}
-
-static bool take_user_agent(struct args *args, const char *value, struct err *err)
-{
-    args->request.user_agent = str_from(value);
-    return value[0] || err_set(err, ERR_BAD_INPUT, "--user-agent: must not be empty");
-}
-
-static bool take_expected(struct args *args, const char *value, struct err *err)
-{
-    if (args->request.nexpected_params == EXPECTED_MAX)
-        return err_set(err, ERR_BAD_INPUT, "--expect-param: at most %d of them", EXPECTED_MAX);
-    args->expected[args->request.nexpected_params++] = str_from(value);
-    return true;
-}
-
-static bool take_max_hops(struct args *args, const char *value, struct err *err)
-{
-    int64_t n;
-
-    if (!str_to_int(str_from(value), &n) || n < 1 || n > HOPS_MAX)
-        return err_set(err, ERR_BAD_INPUT, "--max-hops %s: must be a number from 1 to %d", value, HOPS_MAX);
-    args->request.max_hops = (int)n;
-    return true;
-}
-
-static bool take_timeout(struct args *args, const char *value, struct err *err)
-{
-    char *end;
-    double seconds = strtod(value, &end);
-
-    if (end == value || *end || !(seconds >= 0.1 && seconds <= TIMEOUT_MAX_S))
-        return err_set(err, ERR_BAD_INPUT, "--timeout %s: must be seconds from 0.1 to %d", value,
-                       TIMEOUT_MAX_S);
-    args->request.total_timeout_ms = (int64_t)(seconds * 1000);
-    return true;
-}
-
-static bool take_allow_private(struct args *args, const char *value, struct err *err)
-{
-    (void)value;
-    (void)err;
-    return args->request.allow_private = true;
-}
-
-static bool take_json(struct args *args, const char *value, struct err *err)
-{
-    (void)value;
-    (void)err;
-    return args->is_json = true;
-}
-
-static bool take_help(struct args *args, const char *value, struct err *err)
-{
-    (void)value;
-    (void)err;
-    return args->is_help = true;
-}
-
-/* clang-format off */
-static const struct option {
-    const char *name;
-    bool has_value;
-    bool (*take)(struct args *args, const char *value, struct err *err);
-} options[] = {
-    {"--mode",          true,  take_mode},
-    {"--proxy",         true,  take_proxy},
-    {"--proxy-file",    true,  take_proxy_file},
-    {"--referrer",      true,  take_referrer},
-    {"--user-agent",    true,  take_user_agent},
-    {"--expect-param",  true,  take_expected},
-    {"--max-hops",      true,  take_max_hops},
-    {"--timeout",       true,  take_timeout},
-    {"--allow-private", false, take_allow_private},
-    {"--json",          false, take_json},
-    {"--help",          false, take_help},
-};
-/* clang-format on */
-
-/* The value behind "--name=", or NULL when arg is "--name" alone; false when it is neither. */
-static bool is_option(const struct option *option, char *arg, char **value)
-{
-    size_t len = strlen(option->name);
-
-    if (strncmp(arg, option->name, len) != 0 || (arg[len] && arg[len] != '='))
-        return false;
-    *value = arg[len] ? arg + len + 1 : NULL;
-    return true;
-}
-
-/* Takes one option and its value; *used words of argv. */
-static bool take_option(struct args *args, char **argv, int left, int *used, struct err *err)
-{
-    char *value;
-
-    *used = 1;
-    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
-        const struct option *option = &options[i];
-
-        if (!is_option(option, argv[0], &value))
-            continue;
-        if (!option->has_value && value)
-            return err_set(err, ERR_BAD_INPUT, "%s takes no value", option->name);
-        if (option->has_value && !value) {
-            if (left < 2)
-                return err_set(err, ERR_BAD_INPUT, "%s needs a value", option->name);
-            value = argv[1];
-            *used = 2;
-        }
-        return option->take(args, value, err);
-    }
-    return err_set(err, ERR_BAD_INPUT, "unknown option: %.*s", (int)strcspn(argv[0], "="), argv[0]);
-}
-
-static bool take_proxy_text(struct args *args, struct err *err)
-{
-    const char *environment = getenv("TRACEPOOL_PROXY");
-
-    if (!args->proxy_text.len && environment && environment[0] &&
-        !keep_proxy(args, str_from(environment), err))
-        return false;
-    return !args->proxy_text.len ||
-           tracer_proxy_parse(args->arena, args->proxy_text, &args->request.proxy, err);
-}
-
-static bool parse(struct args *args, int argc, char **argv, struct err *err)
-{
-    bool are_options_over = false;
-
-    for (int i = 1, used; i < argc; i += used) {
-        used = 1;
-        if (!are_options_over && strcmp(argv[i], "--") == 0) {
-            are_options_over = true;
-        } else if (!are_options_over && strncmp(argv[i], "--", 2) == 0) {
-            if (!take_option(args, argv + i, argc - i, &used, err))
-                return false;
-        } else if (args->request.url.len) {
-            return err_set(err, ERR_BAD_INPUT, "one URL at a time");
-        } else {
-            args->request.url = str_from(argv[i]);
-        }
-    }
-    if (args->is_help)
-        return true;
-    if (!args->request.url.len)
-        return err_set(err, ERR_BAD_INPUT, "which URL?");
-    return take_proxy_text(args, err);
-}
-
-static void set_defaults(struct args *args, const struct conf *conf)
-{
-    args->request = (struct trace_request){
-        .mode = MODE_AUTO,
-        .referrer = STR(""),
-        .user_agent = claim_user_agent(conf, args->arena),
-        .expected_params = args->expected,
-        .max_hops = (int)conf->trace_max_hops,
-        .total_timeout_ms = conf->trace_timeout_s * 1000,
-        .hop_timeout_ms = conf->trace_hop_timeout_s * 1000,
-        .connect_timeout_ms = conf->trace_connect_timeout_ms,
-        .max_body = (size_t)conf->trace_body_max_bytes,
-        .max_header = (size_t)conf->trace_header_max_bytes,
-        .allow_private = conf->trace_allow_private,
-        .ca_file = str_from(conf->http_ca_file),
-    };
-}
+enum { EXIT_OK = 0, EXIT_OTHER = 1, EXIT_USAGE = 2, OUTPUT_MAX = 64 * 1024 * 1024, PROGRESS_MS = 100 };
 
 /* --- the trace ----------------------------------------------------------------------------------- */
 
@@ -296,7 +48,7 @@ static void on_done(void *arg, struct trace_result *result)
     tracer_destroy(run->tracer, NULL, NULL);
 }
 
-static struct trace_result *run_trace(const struct args *args)
+static struct trace_result *run_trace(const struct trace_args *args)
 {
     struct run run = {.started_ms = loop_now_ms()};
 
@@ -311,7 +63,7 @@ static struct trace_result *run_trace(const struct args *args)
     return run.result;
 }
 
-static int print(const struct args *args, const struct trace_result *result)
+static int print(const struct trace_args *args, const struct trace_result *result)
 {
     SCOPED_VALUE(buf) out;
 
@@ -335,17 +87,16 @@ static int print(const struct args *args, const struct trace_result *result)
 int tool_trace(const struct conf *conf, int argc, char **argv)
 {
     SCOPED_VALUE(arena) arena;
-    struct args args = {.arena = &arena};
+    struct trace_args args;
     struct err err;
 
     arena_init(&arena, (size_t)conf->trace_memory_max_bytes);
-    set_defaults(&args, conf);
-    if (!parse(&args, argc, argv, &err)) {
-        fprintf(stderr, "tracepool-worker trace: %s\n%s", err.detail, USAGE);
+    if (!trace_args_read(&args, conf, &arena, argc, argv, &err)) {
+        fprintf(stderr, "tracepool-worker trace: %s\n%s", err.detail, trace_args_usage);
         return EXIT_USAGE;
     }
     if (args.is_help) {
-        fputs(USAGE, stdout);
+        fputs(trace_args_usage, stdout);
         return EXIT_OK;
     }
     return print(&args, run_trace(&args));
