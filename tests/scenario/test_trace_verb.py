@@ -63,7 +63,7 @@ def test_the_table_has_colour_on_a_terminal_unless_unwanted(site):
 
 
 def test_a_person_who_waits_sees_progress(site):
-    seen = in_a_terminal("--timeout", "1", "--proxy", site.proxy("silent-at-once"), WORLDS["silent-at-once"]["start"])
+    seen = in_a_terminal("--timeout", "2", "--proxy", site.proxy("silent-at-once"), WORLDS["silent-at-once"]["start"])
     assert re.search(r"\rhop 1  \d\.\d s  http://r\.test/a|\r\033\[Khop 1  \d\.\d s  http://r\.test/a", seen)
 
 

@@ -112,13 +112,13 @@ def test_the_connection_to_the_proxy_is_kept(site):
 # --- deadlines -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("id", ["silent-at-once", "dripping"])
+@pytest.mark.parametrize("id", ["silent-later", "dripping"])
 def test_the_deadline_ends_a_trace(site, id):
     """The bound is generous: what is tested is that there is one."""
     began = time.monotonic()
-    result = trace("--timeout", "0.5", "--proxy", site.proxy(id), WORLDS[id]["start"])
+    result = trace("--timeout", "1.5", "--proxy", site.proxy(id), WORLDS[id]["start"])
     assert result["outcome"] == "timeout"
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20
 
 
 # --- the address guard -----------------------------------------------------------------------------------
