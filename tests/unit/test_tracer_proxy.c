@@ -4,7 +4,7 @@
 #include "tests/unit/test.h"
 
 #include "common/scope.h"
-#include "worker/tracer/head.h"
+#include "worker/chain/head.h"
 #include "worker/tracer/hsts.h"
 #include "worker/tracer/internal.h"
 

@@ -17,7 +17,7 @@
 #include "common/guard.h"
 #include "common/url.h"
 #include "worker/chain/classify.h"
-#include "worker/tracer/head.h"
+#include "worker/chain/head.h"
 #include "worker/tracer/hsts.h"
 #include "worker/tracer/tracer.h"
 

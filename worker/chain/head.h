@@ -1,8 +1,8 @@
 /*
- * head.h - the head of one answer, line by line, as libcurl hands it over. Knows no libcurl.
+ * head.h - the head of one answer, line by line, as libcurl or Chromium hand it over. Knows neither.
  */
-#ifndef TRACEPOOL_WORKER_TRACER_HEAD_H
-#define TRACEPOOL_WORKER_TRACER_HEAD_H
+#ifndef TRACEPOOL_WORKER_CHAIN_HEAD_H
+#define TRACEPOOL_WORKER_CHAIN_HEAD_H
 
 #include "worker/chain/chain.h"
 

@@ -1,9 +1,7 @@
 /*
  * head.c - status line and headers; which of them are kept is in one table.
  */
-#include "worker/tracer/head.h"
-
-#include "worker/tracer/charset.h"
+#include "worker/chain/head.h"
 
 #include <string.h>
 
