@@ -145,7 +145,7 @@ static void end(struct child *c)
 
 void child_check_drained(struct child *c)
 {
-    if (c->is_draining && c->ntraces == 0 && !c->claims.is_asking)
+    if (c->is_draining && c->ntraces == 0 && !c->claims.is_asking && c->upkeep.ndead == 0)
         end(c);
 }
 

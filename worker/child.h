@@ -56,7 +56,7 @@ int child_leave_traces(struct child *c);
 
 /* --- child.c --- */
 
-/* Ends a draining child that holds nothing any more. */
+/* Ends a draining child that holds nothing any more, for itself or for the dead. */
 void child_check_drained(struct child *c);
 
 #endif

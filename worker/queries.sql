@@ -21,8 +21,12 @@ SELECT request_id, accepted, new_status
 SELECT return_traces($1::text, $2::jsonb) AS returned;
 
 -- name: release_dead
--- The leases of a worker that is known to be dead. $1 text its incarnation
-SELECT release_dead_worker($1::text) AS released;
+-- The leases of a worker that is known to be dead, and whether PostgreSQL still works for it: a claim that
+-- was on its way is committed all the same. $1 text its incarnation
+SELECT EXISTS (SELECT
+                 FROM pg_stat_activity
+                WHERE application_name = left('tracepool-worker ' || $1::text, 63)) AS has_backend,
+       release_dead_worker($1::text) AS released;
 
 -- name: rescue_silent
 -- The leases of workers not heard of for $1 int milliseconds, under the conditions that make it safe.

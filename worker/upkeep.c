@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 enum {
-    RELEASE_RETRY_MS = 200,
+    RELEASE_AGAIN_MS = 200,
     PROVIDERS_EVERY_MS = 60000,
     RESCUES_PER_SILENCE = 3,
     HEARTBEAT_MAX_BYTES = 64 << 10,
@@ -94,41 +94,81 @@ static void on_retry(uv_timer_t *timer)
     release_next(container_of(timer, struct upkeep, retry));
 }
 
+static void bury(struct upkeep *u, int i)
+{
+    u->ndead--;
+    memmove(&u->dead[i], &u->dead[i + 1], (size_t)(u->ndead - i) * sizeof(u->dead[0]));
+    child_check_drained(u->child);
+}
+
+/*
+ * Once more after PostgreSQL was seen without a backend of the dead one: a claim that was on its way when
+ * it died is committed after our first round, and nobody else would know.
+ */
+static void round_done(struct upkeep *u, int i, bool has_backend, int64_t released)
+{
+    struct dead_worker *d = &u->dead[i];
+
+    if (d->rounds++ == 0) {
+        metrics_add(METRIC_SIBLINGS_RELEASED, 1);
+        log_info("sibling.released", kv("worker", d->name), kv("traces", released));
+    } else if (released > 0) {
+        log_info("sibling.released", kv("worker", d->name), kv("traces", released), kv("round", d->rounds));
+    }
+    if (d->was_gone) {
+        bury(u, i);
+        return;
+    }
+    d->was_gone = !has_backend;
+    d->due_ms = loop_now_ms() + RELEASE_AGAIN_MS;
+}
+
 static void on_released(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
 {
     struct upkeep *u = arg;
+    int i = u->releasing;
 
-    u->is_releasing = false;
-    if (err->code != ERR_OK) {
-        log_warn("sibling.delayed", kv("worker", u->dead[0]), kv("sqlstate", sqlstate), kv_err(err));
-        uv_timer_start(&u->retry, on_retry, RELEASE_RETRY_MS, 0);
-        return;
+    u->releasing = -1;
+    if (err->code == ERR_OK) {
+        round_done(u, i, row_bool(res, 0, 0, false), row_int(res, 0, 1, 0));
+    } else {
+        log_warn("sibling.delayed", kv("worker", u->dead[i].name), kv("sqlstate", sqlstate), kv_err(err));
+        u->dead[i].due_ms = loop_now_ms() + RELEASE_AGAIN_MS;
     }
-    log_info("sibling.released", kv("worker", u->dead[0]), kv("traces", row_int(res, 0, 0, 0)));
-    metrics_add(METRIC_SIBLINGS_RELEASED, 1);
-    u->ndead--;
-    memmove(u->dead[0], u->dead[1], (size_t)u->ndead * sizeof(u->dead[0]));
     release_next(u);
 }
 
+/* Sends the first that is due; else waits for the next. */
 static void release_next(struct upkeep *u)
 {
-    const char *values[1] = {u->dead[0]};
+    int64_t now = loop_now_ms();
 
-    if (u->ndead == 0 || u->is_releasing || !pg_is_up(u->child->pg))
+    if (u->ndead == 0 || u->releasing >= 0 || !pg_is_up(u->child->pg))
         return;
-    u->is_releasing = true;
-    pg_send(u->child->pg, Q_RELEASE_DEAD, values, 0, on_released, u);
+    for (int i = 0; i < u->ndead; i++) {
+        const char *values[1] = {u->dead[i].name};
+
+        if (u->dead[i].due_ms > now)
+            continue;
+        u->releasing = i;
+        pg_send(u->child->pg, Q_RELEASE_DEAD, values, 0, on_released, u);
+        return;
+    }
+    uv_timer_start(&u->retry, on_retry, RELEASE_AGAIN_MS, 0);
 }
 
 void upkeep_sibling_dead(struct upkeep *u, const char *incarnation)
 {
+    struct dead_worker *d = &u->dead[u->ndead];
+
     log_warn("sibling.dead", kv("worker", incarnation));
     if (u->ndead == UPKEEP_DEAD) {
         log_error("sibling.forgotten", kv("worker", incarnation));
         return;
     }
-    snprintf(u->dead[u->ndead++], UPKEEP_NAME_MAX, "%s", incarnation);
+    *d = (struct dead_worker){0};
+    snprintf(d->name, sizeof(d->name), "%s", incarnation);
+    u->ndead++;
     release_next(u);
 }
 
@@ -250,7 +290,8 @@ void upkeep_start(struct upkeep *u, struct child *child)
 {
     uint64_t every_ms = (uint64_t)child->conf->worker_heartbeat_s * 1000;
 
-    *u = (struct upkeep){.child = child, .started_ms = loop_now_ms(), .heard_ms = loop_now_ms()};
+    *u = (struct upkeep){
+        .child = child, .started_ms = loop_now_ms(), .heard_ms = loop_now_ms(), .releasing = -1};
     u->rescue_ms = u->started_ms - random() % 1000;
     uv_timer_init(&child->loop, &u->beat);
     uv_timer_init(&child->loop, &u->retry);

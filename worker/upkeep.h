@@ -12,6 +12,14 @@ enum { UPKEEP_DEAD = 64, UPKEEP_NAME_MAX = 160 };
 
 struct child;
 
+/* A sibling that died. */
+struct dead_worker {
+    char name[UPKEEP_NAME_MAX]; /* its incarnation */
+    int64_t due_ms;             /* when to give back what it held, again */
+    int rounds;                 /* done so far */
+    bool was_gone;              /* at the last round PostgreSQL had no backend of it any more */
+};
+
 struct upkeep {
     struct child *child;
     uv_timer_t beat;
@@ -22,9 +30,9 @@ struct upkeep {
     int64_t rescue_ms, providers_ms; /* when these were last looked at */
     int64_t unsure_until_ms;         /* PostgreSQL may hold leases for us that we don't know */
     bool is_beating;
-    char dead[UPKEEP_DEAD][UPKEEP_NAME_MAX]; /* siblings whose leases are to be given back */
+    struct dead_worker dead[UPKEEP_DEAD];
     int ndead;
-    bool is_releasing;
+    int releasing; /* which of them is being asked for; -1 for none */
 };
 
 void upkeep_start(struct upkeep *u, struct child *child);

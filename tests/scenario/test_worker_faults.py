@@ -55,6 +55,34 @@ def test_a_killed_childs_trace_is_traced_by_another_at_once(db, worker, pool, pr
     running.wait_event("worker.ready", 3)   # and the dead one is replaced
 
 
+def test_children_killed_again_and_again_lose_nothing_and_do_nothing_twice(db, worker, pool, proxies, web):
+    web.add("http://shop.test/", {**PAGE, "delay_ms": 20})
+    gateway = proxies(1)[0]
+    db.run("UPDATE trace_policy SET cooldown_s = 0, retry_backoff_s = 0, max_retries = 100")
+    db.run("INSERT INTO proxy_providers (provider, host_template, port_template, user_template) "
+           "VALUES ('luna', %s, %s, '{ip}')", gateway.address, str(gateway.port))
+    db.run("INSERT INTO ip_rotation_pool (ip_address, country, provider) "
+           "SELECT 'user-' || i, (ARRAY['us', 'de'])[1 + i %% 2], 'luna' FROM generate_series(1, %s) AS i", 40)
+    running = worker(children=3)
+    for _ in range(8):
+        db.run("INSERT INTO active_trace_requests (tracking_url, target_country) SELECT 'http://shop.test/?n=' || i, "
+               "(ARRAY['us', 'de'])[1 + i %% 2] FROM generate_series(1, %s) AS i", 60)
+        claimed = db.wait_for("SELECT claimed_by FROM active_trace_requests WHERE status = 'processing' LIMIT 1")
+        with contextlib.suppress(ProcessLookupError):   # that one may have died in the last round
+            os.kill(pid_of(claimed), signal.SIGKILL)
+    # A claim that was on its way when its child died is found too, long before leases or silence end.
+    pool.nothing_held()
+    assert db.run("SELECT status::text, count(*) FROM active_trace_requests GROUP BY status") == [
+        {"status": "completed", "count": 480}]
+    assert db.value("SELECT count(*) FROM (SELECT FROM trace_attempts WHERE new_status = 'completed' "
+                    "GROUP BY request_id HAVING count(*) > 1) AS twice") == 0
+    assert db.value("SELECT count(*) FROM trace_attempts a JOIN trace_attempts b ON a.ip_address = b.ip_address "
+                    "AND (a.request_id, a.attempt) <> (b.request_id, b.attempt) "
+                    "AND a.started_at < b.ended_at AND b.started_at < a.ended_at") == 0
+    assert db.value("SELECT count(*) FROM trace_attempts WHERE error = 'worker_died'") > 0
+    assert running.is_running()
+
+
 def test_the_only_child_is_replaced_and_its_replacement_gives_back_what_it_held(db, worker, pool, proxies, web, slow):
     for proxy in proxies(2):
         pool.add(proxy)
