@@ -103,12 +103,26 @@ struct chain {
     int capacity;
 };
 
+/* What a reader or a script would find on a page: the signs that the verdict on it is made of. */
+struct page_signs {
+    bool is_html;
+    int scripts; /* that a browser would run, inline and external */
+    int external_scripts;
+    int forms, frames;
+    size_t visible_text; /* bytes of text outside tags, runs of blanks counted as one */
+    bool navigates;      /* code that goes elsewhere by itself */
+    bool submits;        /* code that sends a form by itself */
+    bool is_packed;      /* code that unpacks code */
+    bool has_app_root;   /* the element that frameworks fill: id root, app, __next, ... */
+};
+
 struct trace_result {
     enum outcome outcome;
     enum trace_mode mode_used;   /* HTTP_ONLY or BROWSER */
     struct str detection_reason; /* empty unless the mode was auto */
     struct str final_url;        /* of the last hop */
     struct chain chain;
+    struct page_signs page;     /* of the last hop, as HTTP-only mode read it */
     struct chain_param *params; /* of every hop's query; the last value of a name wins */
     int nparams;
     int64_t total_ms;

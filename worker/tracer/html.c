@@ -10,6 +10,7 @@
 #include "common/buf.h"
 #include "common/refresh.h"
 #include "worker/tracer/charset.h"
+#include "worker/tracer/code.h"
 #include "worker/tracer/scan.h"
 
 #include <libxml/HTMLparser.h>
@@ -35,6 +36,42 @@ static bool is_named(struct str name, const char *want)
     return str_equal_nocase(name, str_from(want));
 }
 
+static void read_code(struct page_signs *signs, struct str code)
+{
+    struct code_signs found = {0};
+
+    code_read(code, &found);
+    signs->navigates |= found.navigates;
+    signs->submits |= found.submits;
+    signs->is_packed |= found.is_hidden;
+}
+
+/* Where frameworks put what they draw. */
+static bool is_app_root(struct str id)
+{
+    static const char *const ids[] = {"root",      "app",      "__next", "__nuxt",
+                                      "___gatsby", "app-root", "q-app",  "svelte"};
+
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+        if (str_equal(id, str_from(ids[i])))
+            return true;
+    return false;
+}
+
+/* Code in attributes that runs without anybody's doing, and the place that waits for an application. */
+static void read_attributes(struct page_signs *signs, struct str tag)
+{
+    struct str name, value;
+    size_t at = 0;
+
+    while (scan_attribute(tag, &at, &name, &value)) {
+        if (is_named(name, "onload") || is_named(name, "onerror") || is_named(name, "onpageshow"))
+            read_code(signs, value);
+        else if (is_named(name, "id"))
+            signs->has_app_root |= is_app_root(value);
+    }
+}
+
 static void on_tag(void *arg, struct str name, struct str whole)
 {
     struct reader *r = arg;
@@ -48,6 +85,8 @@ static void on_tag(void *arg, struct str name, struct str whole)
     } else if (is_named(name, "iframe") || is_named(name, "frame")) {
         signs->frames++;
     }
+    if (whole.len <= TAG_MAX)
+        read_attributes(signs, whole);
 }
 
 static void on_script(void *arg, struct str code)
@@ -57,6 +96,7 @@ static void on_script(void *arg, struct str code)
     r->page->signs.scripts++;
     if (!str_trim(code).len)
         r->page->signs.external_scripts++;
+    read_code(&r->page->signs, code);
 }
 
 static void on_text(void *arg, struct str text)
@@ -138,7 +178,7 @@ static void read_utf8(struct reader *r, struct str html)
 
 bool page_read(struct arena *a, struct str body, struct str content_type, struct page *out)
 {
-    struct page page = {.charset = charset_of_page(body, content_type)};
+    struct page page = {.charset = charset_of_page(body, content_type), .signs.is_html = true};
     struct reader r = {.arena = a, .page = &page, .is_in_blank = true};
     SCOPED_VALUE(buf) utf8;
 

@@ -4,7 +4,7 @@
 #ifndef TRACEPOOL_WORKER_TRACER_HTML_H
 #define TRACEPOOL_WORKER_TRACER_HTML_H
 
-#include "common/arena.h"
+#include "worker/chain/chain.h"
 
 #include <stdint.h>
 
@@ -15,20 +15,12 @@ struct page_refresh {
     struct str base; /* the base href in force at that place; ptr NULL: the page's own URL */
 };
 
-/* What a reader or a script would find; the signs that the verdict on a page is made of. */
-struct page_signs {
-    int scripts; /* that a browser would run, inline and external */
-    int external_scripts;
-    int forms, frames;
-    size_t visible_text; /* bytes of text outside tags, runs of blanks counted as one */
-};
-
 struct page {
     const char *charset; /* iconv's name of the encoding that it was read in */
     bool has_refresh;
     struct page_refresh
-        refresh; /* the one with the shortest delay; of two alike the later (Chromium's rule) */
-    struct page_signs signs;
+        refresh;             /* the one with the shortest delay; of two alike the later (Chromium's rule) */
+    struct page_signs signs; /* is_html is set */
 };
 
 /*

@@ -46,11 +46,13 @@ static bool read_page(struct tracer_job *job, struct wish *wish)
     struct transfer *t = &job->transfer;
     struct page page;
 
+    job->result->page = (struct page_signs){0};
     if (t->plan != BODY_KEEP || !t->body.len ||
         (!t->head.content_type.len && !page_is_html(buf_str(&t->body))))
         return true;
     if (!page_read(job->arena, buf_str(&t->body), t->head.content_type, &page))
         return false;
+    job->result->page = page.signs;
     if (page.has_refresh && (!wish->is_there || page.refresh.delay_s <= wish->delay_s))
         *wish = (struct wish){.is_there = true,
                               .via = VIA_META_REFRESH,
