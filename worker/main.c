@@ -13,6 +13,7 @@
 #include "worker/tools_trace.h"
 #include "worker/tools_url.h"
 #include "worker/tools_vast.h"
+#include "worker/trace_args.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -164,7 +165,9 @@ static int run_farm(const struct conf *conf, const struct proc_child *me, char *
 static int dispatch(const struct conf *conf, const struct conf_cli *cli, const struct proc_child *me,
                     int argc, char **argv, char **whole)
 {
-    if (cli->help)
+    if (cli->help && argc > 1 && strcmp(argv[1], "trace") == 0)
+        fputs(trace_args_usage, stdout);
+    else if (cli->help)
         print_help(stdout);
     else if (cli->version)
         puts("tracepool-worker " TRACEPOOL_VERSION);

@@ -95,9 +95,5 @@ int tool_trace(const struct conf *conf, int argc, char **argv)
         fprintf(stderr, "tracepool-worker trace: %s\n%s", err.detail, trace_args_usage);
         return EXIT_USAGE;
     }
-    if (args.is_help) {
-        fputs(trace_args_usage, stdout);
-        return EXIT_OK;
-    }
     return print(&args, run_trace(&args));
 }

@@ -123,13 +123,6 @@ static bool take_json(struct trace_args *args, const char *value, struct err *er
     return args->is_json = true;
 }
 
-static bool take_help(struct trace_args *args, const char *value, struct err *err)
-{
-    (void)value;
-    (void)err;
-    return args->is_help = true;
-}
-
 /* clang-format off */
 static const struct option {
     const char *name;
@@ -146,7 +139,6 @@ static const struct option {
     {"--timeout",       true,  take_timeout},
     {"--allow-private", false, take_allow_private},
     {"--json",          false, take_json},
-    {"--help",          false, take_help},
 };
 /* clang-format on */
 
@@ -213,8 +205,6 @@ static bool parse(struct trace_args *args, int argc, char **argv, struct err *er
             args->request.url = str_from(argv[i]);
         }
     }
-    if (args->is_help)
-        return true;
     if (!args->request.url.len)
         return err_set(err, ERR_BAD_INPUT, "which URL?");
     return take_proxy_text(args, err);

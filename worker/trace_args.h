@@ -13,7 +13,7 @@ struct trace_args {
     struct trace_request request; /* its views: argv, the settings, the arena */
     struct str expected[TRACE_EXPECTED_MAX];
     struct str proxy_text;
-    bool is_json, is_help;
+    bool is_json;
     struct arena *arena;
 };
 

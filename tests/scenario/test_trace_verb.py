@@ -105,3 +105,9 @@ def test_a_browser_is_not_pretended():
     result = trace("--mode", "browser", "http://a.test/")
     assert (result["outcome"], result["error"]["code"]) == ("error", "mode_unavailable")
     assert "use http_only or auto" in result["error"]["detail"]
+
+
+def test_the_verb_explains_itself():
+    code, out, complaints = end(begin("--help"))
+    assert (code, complaints) == (0, "")
+    assert out.startswith("usage: tracepool-worker trace") and "--max-hops N" in out
