@@ -160,12 +160,13 @@ static void drop_finished(struct spool *s, struct spool_job *job)
     }
 }
 
+/* Busy until all of it is taken: who hears of it may ask for the next job, which must not mix with this one.
+ */
 static void on_job_done(uv_work_t *work, int status)
 {
     struct spool *s = container_of(container_of(work, struct spool_job, work), struct spool, job);
 
     (void)status;
-    s->is_busy = false;
     s->job.noting = NULL;
     drop_finished(s, &s->job);
     if (s->job.is_adopting)
@@ -173,6 +174,7 @@ static void on_job_done(uv_work_t *work, int status)
     if (s->job.reading && !s->is_closing)
         take_read(s, &s->job);
     spool_show_bytes(s);
+    s->is_busy = false;
     if (s->is_closing)
         spool_close(s);
     else
