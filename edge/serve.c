@@ -76,11 +76,16 @@ static void on_up(void *arg)
 static void on_down(void *arg, const struct err *err)
 {
     struct serve *s = arg;
+    bool is_news = s->is_up;
 
-    if (s->is_up || log_gate_opens(&s->down_gate))
+    s->is_up = false;
+    if (!log_gate_opens(&s->down_gate) && !is_news)
+        return;
+    if (err->code == ERR_SCHEMA)
+        log_error("database.unfit", kv_err(err), kv("advice", "run migrations/apply.sh"));
+    else
         log_warn("database.down", kv_err(err),
                  kv("advice", "clicks are still taken; they are shipped when it is back"));
-    s->is_up = false;
 }
 
 static void on_listener_up(void *arg)
