@@ -129,6 +129,27 @@ def test_a_country_without_ips_delays_no_other(db, worker, pool, proxies, offer)
     assert pool.ended(waiting[0])["status"] == "completed"
 
 
+def test_a_worker_for_some_countries_leaves_the_others_alone(db, worker, pool, proxies, offer):
+    for proxy, country in zip(proxies(3), ("us", "de", "fr")):
+        pool.add(proxy, country)
+    worker("--worker.countries=de, fr")
+    left = pool.request(offer, "us")
+    assert [pool.ended(pool.request(offer, country))["status"] for country in ("de", "fr")] == ["completed"] * 2
+    assert pool.row(left)["status"] == "pending"
+
+
+@pytest.mark.parametrize("listens", [False, True])
+def test_behind_a_pooler_it_works_with_and_without_listen(db, worker, pool, proxies, offer, listens):
+    for proxy in proxies(3):
+        pool.add(proxy)
+    direct = {"LISTEN_URL": db.url_as("tracepool_worker")} if listens else {}
+    running = worker("--database.pooled=true", **direct)
+    requests = [pool.request(offer) for _ in range(3)]
+    assert {pool.ended(request)["status"] for request in requests} == {"completed"}
+    running.signal(15)
+    assert running.wait() == 0
+
+
 def test_what_an_offer_and_a_request_ask_for_is_done(db, worker, pool, proxies, web, offer):
     db.run("UPDATE trace_policy SET cooldown_s = 0")
     pool.add(proxies(1)[0])

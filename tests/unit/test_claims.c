@@ -1,0 +1,320 @@
+/*
+ * test_claims.c - when a child asks for work: enough, not too often, and no wake-up is ever lost.
+ *
+ * The connection is replaced by stand-ins: a test sees each question and answers it as PostgreSQL would.
+ */
+#include "tests/unit/test.h"
+
+#include "common/loop.h"
+#include "common/pg/row.h"
+#include "worker/claims.h"
+#include "worker/queries_worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- stand-ins ------------------------------------------------------------------------------- */
+
+static bool is_up;
+static int asked = -1; /* the query on its way; -1 for none */
+static int asked_slots;
+static bool asked_everywhere;
+static char asked_batch[CLAIMS_ID_MAX];
+static pg_done_cb asked_done;
+static void *asked_arg;
+
+bool pg_is_up(const struct pg *pg)
+{
+    (void)pg;
+    return is_up;
+}
+
+void pg_send(struct pg *pg, int q, const char *const *values, int64_t timeout_ms, pg_done_cb done, void *arg)
+{
+    (void)pg;
+    (void)timeout_ms;
+    assert_int_equal(asked, -1); /* one question at a time */
+    asked = q;
+    asked_done = done;
+    asked_arg = arg;
+    if (q != Q_CLAIM)
+        return;
+    asked_slots = atoi(values[0]);
+    assert_string_equal(values[2], "120000");
+    asked_everywhere = values[4] == NULL;
+    snprintf(asked_batch, sizeof(asked_batch), "%s", values[6] ? values[6] : "");
+}
+
+/* --- tools ----------------------------------------------------------------------------------- */
+
+static struct claims claims;
+static struct conf conf;
+static uv_loop_t loop;
+static int slots, nrows, nlost, nidle;
+
+static int free_slots(void *arg)
+{
+    (void)arg;
+    return slots;
+}
+
+static void on_rows(void *arg, const PGresult *res, const char *batch, int64_t sent_ms)
+{
+    (void)arg;
+    (void)sent_ms;
+    assert_string_equal(batch, asked_batch);
+    nrows += PQntuples(res);
+    slots -= PQntuples(res);
+    if (PQntuples(res) > 0)
+        cursors_put(&claims.cursors, STR("us"), STR("2026-01-01 00:00:00+00"), STR("2026-01-01 00:00:00+00"));
+}
+
+static void on_lost(void *arg)
+{
+    (void)arg;
+    nlost++;
+}
+
+static void on_idle(void *arg)
+{
+    (void)arg;
+    nidle++;
+}
+
+static void start(const char *mode)
+{
+    conf = (struct conf){.worker_mode = (char *)mode,
+                         .worker_countries = (char *)"",
+                         .worker_poll_ms = 1000,
+                         .worker_full_scan_s = 15,
+                         .trace_lease_s = 120};
+    uv_loop_init(&loop);
+    claims_init(&claims, &loop, &conf, NULL, "host.1.1");
+    claims.free_slots = free_slots;
+    claims.on_rows = on_rows;
+    claims.on_lost = on_lost;
+    claims.on_idle = on_idle;
+    is_up = true;
+    asked = -1;
+    slots = 10;
+    nrows = nlost = nidle = 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    start("continuous");
+    return 0;
+}
+
+static int setup_batch_mode(void **state)
+{
+    (void)state;
+    start("batch");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    claims_close(&claims);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    return 0;
+}
+
+static void answer_with(int rows, const char *value, enum err_code code)
+{
+    SCOPED(PGresult) res = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    PGresAttDesc column = {.name = (char *)"batch_id"};
+    struct err err = {.code = code};
+
+    assert_int_not_equal(asked, -1);
+    asked = -1;
+    PQsetResultAttrs(res, 1, &column);
+    for (int row = 0; row < rows; row++)
+        PQsetvalue(res, row, 0, (char *)value, (int)strlen(value));
+    asked_done(asked_arg, code == ERR_OK ? res : NULL, "", &err);
+}
+
+static void answer(int rows)
+{
+    answer_with(rows, "x", ERR_OK);
+}
+
+static void expect_claim(int n, bool everywhere)
+{
+    assert_int_equal(asked, Q_CLAIM);
+    assert_int_equal(asked_slots, n);
+    assert_int_equal(asked_everywhere, everywhere);
+}
+
+/* The next poll, without its second of waiting. */
+static void poll_now(void)
+{
+    uv_timer_start(&claims.poll, claims.poll.timer_cb, 0, 0);
+    uv_run(&loop, UV_RUN_NOWAIT);
+}
+
+/* --- tests ----------------------------------------------------------------------------------- */
+
+static void it_asks_for_as_many_as_there_is_room_for(void **state)
+{
+    (void)state;
+    claims_wake(&claims);
+    expect_claim(10, true); /* nothing is known yet: everywhere */
+    answer(10);
+    assert_int_equal(asked, -1); /* no room: no question, though there is more */
+    slots = 4;
+    claims_resume(&claims);
+    expect_claim(4, false); /* and then where the last one stopped */
+    answer(4);
+}
+
+static void a_short_claim_is_followed_by_a_look_everywhere_and_then_by_rest(void **state)
+{
+    (void)state;
+    claims_wake(&claims);
+    answer(10);
+    slots = 10;
+    claims_resume(&claims);
+    expect_claim(10, false);
+    claims.full_from_ms = 0; /* a full scan may be made again */
+    answer(3);
+    expect_claim(7, true);
+    answer(0);
+    assert_int_equal(asked, -1);
+    claims_resume(&claims); /* slots became free, but there was nothing */
+    assert_int_equal(asked, -1);
+    poll_now();
+    assert_int_equal(asked, Q_OPEN_BATCHES);
+}
+
+static void a_look_everywhere_that_must_wait_is_not_forgotten(void **state)
+{
+    (void)state;
+    claims_wake(&claims);
+    answer(10);
+    slots = 10;
+    claims_resume(&claims);
+    claims.full_from_ms = loop_now_ms() + 20;
+    answer(3);
+    assert_int_equal(asked, -1);
+    while (asked == -1)
+        uv_run(&loop, UV_RUN_ONCE);
+    if (asked == Q_OPEN_BATCHES)
+        answer(0);
+    if (asked == Q_SETTLE_BATCHES)
+        answer(0);
+    expect_claim(7, true);
+}
+
+/* The rows were inserted after the claim on its way took its snapshot. */
+static void a_notify_during_a_claim_is_not_lost(void **state)
+{
+    (void)state;
+    claims_wake(&claims);
+    claims_wake(&claims);
+    answer(0);
+    assert_int_equal(asked, Q_CLAIM);
+    answer(0);
+    assert_int_equal(asked, -1);
+}
+
+static void batches_go_first_and_an_empty_one_is_settled(void **state)
+{
+    (void)state;
+    claims_wake_batches(&claims);
+    claims_wake(&claims);
+    assert_int_equal(asked, Q_OPEN_BATCHES);
+    answer_with(1, "b-1", ERR_OK);
+    expect_claim(10, true);
+    assert_string_equal(asked_batch, "b-1");
+    answer(2);
+    expect_claim(8, true); /* what is left over is for everybody */
+    assert_string_equal(asked_batch, "");
+    answer(8);
+    slots = 8;
+    claims_resume(&claims);
+    assert_int_equal(asked, Q_OPEN_BATCHES);
+    answer_with(1, "b-1", ERR_OK);
+    answer(0);
+    assert_int_equal(asked, Q_SETTLE_BATCHES);
+}
+
+static void batch_mode_claims_for_batches_alone(void **state)
+{
+    (void)state;
+    claims_wake(&claims);
+    assert_int_equal(asked, -1);
+    poll_now();
+    assert_int_equal(asked, Q_OPEN_BATCHES);
+    answer_with(1, "b-1", ERR_OK);
+    assert_string_equal(asked_batch, "b-1");
+    answer(1);
+    if (asked == Q_SETTLE_BATCHES)
+        answer(0);
+    assert_int_equal(asked, -1);
+}
+
+static void a_claim_without_an_answer_is_told_and_not_repeated_by_itself(void **state)
+{
+    (void)state;
+    claims_wake(&claims);
+    answer_with(0, "", ERR_DATABASE);
+    assert_int_equal(nlost, 1);
+    assert_int_equal(asked, -1);
+    is_up = false;
+    claims_wake(&claims);
+    assert_int_equal(asked, -1);
+    is_up = true;
+    claims_wake(&claims);
+    expect_claim(10, true);
+}
+
+static void a_stopped_one_asks_no_more_but_takes_what_was_on_its_way(void **state)
+{
+    (void)state;
+    claims_wake(&claims);
+    claims_stop(&claims);
+    assert_int_equal(nidle, 0);
+    answer(4);
+    assert_int_equal(nrows, 4);
+    assert_int_equal(nidle, 1);
+    claims_wake(&claims);
+    claims_wake_batches(&claims);
+    assert_int_equal(asked, -1);
+}
+
+static void countries_are_an_array_or_all(void **state)
+{
+    (void)state;
+    {
+        SCOPED(char) two = claims_countries(" us , de,");
+
+        assert_string_equal(two, "{\"us\",\"de\"}");
+    }
+    assert_null(claims_countries(""));
+    assert_null(claims_countries(" , "));
+    assert_null(claims_countries("\"us\""));
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(it_asks_for_as_many_as_there_is_room_for),
+        TEST(a_short_claim_is_followed_by_a_look_everywhere_and_then_by_rest),
+        TEST(a_look_everywhere_that_must_wait_is_not_forgotten),
+        TEST(a_notify_during_a_claim_is_not_lost),
+        TEST(batches_go_first_and_an_empty_one_is_settled),
+        cmocka_unit_test_setup_teardown(batch_mode_claims_for_batches_alone, setup_batch_mode, teardown),
+        TEST(a_claim_without_an_answer_is_told_and_not_repeated_by_itself),
+        TEST(a_stopped_one_asks_no_more_but_takes_what_was_on_its_way),
+        cmocka_unit_test(countries_are_an_array_or_all),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
