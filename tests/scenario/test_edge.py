@@ -412,6 +412,21 @@ def test_everything_is_killed_under_clicks(db, edge):
     crowd.expect_rows(db)
 
 
+def test_the_parent_is_killed_under_clicks(db, edge):
+    add_offer(db)
+    first = edge(children=2).wait_ready()
+    with Crowd(first.port, "o") as crowd:
+        crowd.wait_for(200)
+        children = first.program.children()
+        first.program.process.kill()
+        first.program.wait()
+        farm.wait_for(lambda: all(farm.is_gone(pid) for pid in children), "the end of its children")
+        edge(ports=first).wait_ready()
+        crowd.wait_for(100)
+    assert crowd.others == []
+    crowd.expect_rows(db)
+
+
 def test_a_dead_siblings_clicks_are_adopted(db, edge):
     add_offer(db)
     running = edge("--edge.offers_poll_s=3600", children=2).wait_ready()
