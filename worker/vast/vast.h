@@ -172,5 +172,7 @@ int64_t vast_offset_at(const struct vast_offset *offset, int64_t duration_ms);
 
 /* The structure as one JSON object; caller owns it. */
 json_t *vast_doc_json(const struct vast_doc *doc);
+/* One ad of it. */
+json_t *vast_ad_json(const struct vast_ad *ad);
 
 #endif

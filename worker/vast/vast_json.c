@@ -234,7 +234,7 @@ static void put_ad_content(json_t *object, const struct vast_ad *ad)
     json_put(object, "creatives", creatives);
 }
 
-static json_t *ad_object(const struct vast_ad *ad)
+json_t *vast_ad_json(const struct vast_ad *ad)
 {
     static const char *const kinds[] = {"empty", "inline", "wrapper"};
     json_t *object = json_object();
@@ -274,7 +274,7 @@ json_t *vast_doc_json(const struct vast_doc *doc)
     json_put_str(object, "version", doc->version);
     json_put(object, "root_errors", url_list(&doc->root_errors));
     for (int i = 0; i < doc->nads; i++)
-        json_array_append_new(ads, ad_object(&doc->ads[i]));
+        json_array_append_new(ads, vast_ad_json(&doc->ads[i]));
     json_put(object, "ads", ads);
     return object;
 }
