@@ -1,17 +1,20 @@
 /*
  * tools_trace.c - the verb `trace`: one loop with one trace in it, and what is printed of it.
  *
- * Arguments are trace_args.c, tracing is worker/tracer, the table worker/evidence/table.
+ * Arguments are trace_args.c, tracing is worker/tracer, the forms it is shown in worker/evidence.
  */
 #include "worker/tools_trace.h"
 
 #include "common/json.h"
 #include "common/loop.h"
+#include "worker/evidence/har.h"
 #include "worker/evidence/table.h"
 #include "worker/trace_args.h"
 #include "worker/tracer/tracer.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { EXIT_OK = 0, EXIT_OTHER = 1, EXIT_USAGE = 2, OUTPUT_MAX = 64 * 1024 * 1024, PROGRESS_MS = 100 };
@@ -84,16 +87,55 @@ static int print(const struct trace_args *args, const struct trace_result *resul
     return result->outcome == OUTCOME_OK ? EXIT_OK : EXIT_OTHER;
 }
 
+/* --- evidence in files --------------------------------------------------------------------------- */
+
+/* Opened before the trace, so that nobody waits for one that can't be kept. */
+static bool open_file(const char *name, FILE **file)
+{
+    if (!name)
+        return true;
+    *file = fopen(name, "we");
+    if (!*file)
+        fprintf(stderr, "tracepool-worker trace: %s: %s\n", name, strerror(errno));
+    return *file != NULL;
+}
+
+static bool write_har(FILE *file, const char *name, const struct trace_result *result)
+{
+    SCOPED_VALUE(buf) out = {.max = OUTPUT_MAX};
+    SCOPED(json_t) har = NULL;
+    bool is_written;
+
+    if (!file)
+        return true;
+    har = har_json(result);
+    json_write(har, &out);
+    is_written = fwrite(buf_cstr(&out), 1, out.len, file) == out.len;
+    if (fclose(file) == 0 && is_written)
+        return true;
+    fprintf(stderr, "tracepool-worker trace: %s: %s\n", name, strerror(errno));
+    return false;
+}
+
 int tool_trace(const struct conf *conf, int argc, char **argv)
 {
     SCOPED_VALUE(arena) arena;
+    struct trace_result *result;
     struct trace_args args;
     struct err err;
+    FILE *har = NULL;
+    bool is_kept;
+    int code;
 
     arena_init(&arena, (size_t)conf->trace_memory_max_bytes);
     if (!trace_args_read(&args, conf, &arena, argc, argv, &err)) {
         fprintf(stderr, "tracepool-worker trace: %s\n%s", err.detail, trace_args_usage);
         return EXIT_USAGE;
     }
-    return print(&args, run_trace(&args));
+    if (!open_file(args.har_file, &har))
+        return EXIT_USAGE;
+    result = run_trace(&args);
+    is_kept = write_har(har, args.har_file, result);
+    code = print(&args, result);
+    return is_kept ? code : EXIT_OTHER;
 }

@@ -25,7 +25,8 @@ const char trace_args_usage[] =
     "  --allow-private                 private and loopback addresses may be reached\n"
     "  --max-hops N                    hops at most, 1 to 100\n"
     "  --timeout SECONDS               for the whole trace, 0.1 to 600\n"
-    "  --json                          one JSON object instead of the table\n";
+    "  --json                          one JSON object instead of the table\n"
+    "  --har FILE                      write the trace to FILE, as HAR 1.2\n";
 
 static bool take_mode(struct trace_args *args, const char *value, struct err *err)
 {
@@ -123,6 +124,12 @@ static bool take_json(struct trace_args *args, const char *value, struct err *er
     return args->is_json = true;
 }
 
+static bool take_har(struct trace_args *args, const char *value, struct err *err)
+{
+    args->har_file = value;
+    return value[0] || err_set(err, ERR_BAD_INPUT, "--har: which file?");
+}
+
 /* clang-format off */
 static const struct option {
     const char *name;
@@ -139,6 +146,7 @@ static const struct option {
     {"--timeout",       true,  take_timeout},
     {"--allow-private", false, take_allow_private},
     {"--json",          false, take_json},
+    {"--har",           true,  take_har},
 };
 /* clang-format on */
 

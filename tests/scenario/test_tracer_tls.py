@@ -1,5 +1,6 @@
 """HTTPS origins, reached directly: certificates are verified, and hosts that want https get it."""
 import contextlib
+import datetime
 import http.server
 import ssl
 import subprocess
@@ -64,7 +65,11 @@ def test_a_certificate_of_a_known_authority_is_accepted(tmp_path):
     with shop(file) as url:
         result = trace("--allow-private", f"--http.ca_file={file}", url + "/")
     assert result["outcome"] == "ok"
-    assert result["chain"][0]["tls_version"].startswith("TLSv1.")
+    tls = result["chain"][0]["tls"]
+    assert tls["version"].startswith("TLSv1.") and tls["error"] is None
+    assert tls["subject"].replace(" ", "") == tls["issuer"].replace(" ", "") == "CN=localhost"
+    left = datetime.datetime.fromisoformat(tls["not_after"].replace("Z", "+00:00")) - datetime.datetime.now(datetime.timezone.utc)
+    assert 1 <= left.total_seconds() / 86400 <= 2
     assert result["chain"][0]["timing_ms"]["tls"] is not None
 
 
@@ -77,6 +82,7 @@ def test_a_bad_certificate_is_refused_and_said_so(tmp_path, name, days, is_known
     assert (result["outcome"], result["error"]["code"], result["error"]["blame"]) == ("error", "target_tls", "target")
     assert says in result["error"]["detail"]
     assert says in result["chain"][0]["notes"][0]
+    assert says in result["chain"][0]["tls"]["error"]
 
 
 def test_a_host_that_asked_for_https_gets_it(tmp_path):
@@ -86,5 +92,5 @@ def test_a_host_that_asked_for_https_gets_it(tmp_path):
         again = trace("--allow-private", f"--http.ca_file={file}", url.replace("https:", "http:") + "/landing")
     assert [(hop["url"], hop["status"], hop["via"]) for hop in result["chain"]] == [
         (url + "/strict", 302, "start"), (url + "/landing", 200, "http_302")]
-    assert result["chain"][1]["tls_version"] == result["chain"][0]["tls_version"]
+    assert result["chain"][1]["tls"] == result["chain"][0]["tls"]
     assert again["outcome"] == "error"  # what one trace learnt is unknown to the next

@@ -148,7 +148,7 @@ static void json_says_null_for_what_is_unknown(void **state)
         "{\"outcome\":\"blocked\",\"final_url\":\"http://10.0.0.1/?a=%00%FF\",\"mode_used\":\"http_only\","
         "\"detection_reason\":null,\"chain\":[{\"url\":\"http://10.0.0.1/?a=%00%FF\",\"status\":null,"
         "\"via\":\"meta_refresh\",\"method\":null,\"remote_address\":null,\"http_version\":null,"
-        "\"tls_version\":null,\"content_type\":null,\"timing_ms\":{\"dns\":null,\"connect\":null,\"tls\":"
+        "\"tls\":null,\"content_type\":null,\"timing_ms\":{\"dns\":null,\"connect\":null,\"tls\":"
         "null,"
         "\"first_byte\":null,\"total\":null},\"header_bytes\":0,\"body_bytes\":0,\"headers\":[],"
         "\"cookies_set\":[],\"notes\":[\"why\"]}],\"extracted_params\":{\"a\":\"\xef\xbf\xbd\xef\xbf\xbd\"},"

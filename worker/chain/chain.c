@@ -89,7 +89,7 @@ struct hop *chain_add_hop(struct arena *a, struct chain *c)
         c->capacity = capacity;
     }
     hop = &c->hops[c->nhops++];
-    *hop = (struct hop){.timing = {-1, -1, -1, -1, -1}};
+    *hop = (struct hop){.timing = {-1, -1, -1, -1, -1}, .started_ms = -1};
     return hop;
 }
 

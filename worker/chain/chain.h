@@ -78,6 +78,13 @@ struct hop_header {
     struct str name, value;
 };
 
+/* What an https origin showed, and why it was not believed. Empty: unknown. */
+struct hop_certificate {
+    struct str subject, issuer;
+    struct str not_after; /* "2027-01-31T12:00:00Z" */
+    struct str error;     /* what was wrong with it; empty when it was accepted */
+};
+
 struct hop {
     struct str url; /* with its fragment, as an address bar would show it */
     int status;     /* 0: no answer (blocked, app link, failure) */
@@ -86,8 +93,10 @@ struct hop {
     struct str remote_address; /* whom we talked to: behind a proxy, the proxy; empty when unknown */
     struct str http_version;   /* "1.1", "2"; empty when there was no answer */
     struct str tls_version;    /* empty over plain http */
+    struct hop_certificate certificate;
     struct str content_type;
     struct hop_timing timing;
+    int64_t started_ms; /* since the trace began; -1: unknown */
     int64_t header_bytes, body_bytes;
     struct hop_header *headers; /* the selected ones */
     int nheaders;
@@ -125,6 +134,7 @@ struct trace_result {
     struct page_signs page;     /* of the last hop, as HTTP-only mode read it */
     struct chain_param *params; /* of every hop's query; the last value of a name wins */
     int nparams;
+    int64_t started_at_ms; /* since 1970, by the wall clock; 0: unknown */
     int64_t total_ms;
     int64_t proxy_ms; /* time the first answer took to come through the proxy; -1 when none came */
     int64_t bytes;    /* received, over all hops */

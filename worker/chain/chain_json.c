@@ -77,6 +77,22 @@ static json_t *headers_json(const struct hop *hop)
     return array;
 }
 
+/* null over plain http, and when TLS did not come to anything that could be told. */
+static json_t *tls_json(const struct hop *hop)
+{
+    json_t *object;
+
+    if (!hop->tls_version.len && !hop->certificate.error.len)
+        return json_null();
+    object = new_object();
+    put_text_or_null(object, "version", hop->tls_version);
+    put_text_or_null(object, "subject", hop->certificate.subject);
+    put_text_or_null(object, "issuer", hop->certificate.issuer);
+    put_text_or_null(object, "not_after", hop->certificate.not_after);
+    put_text_or_null(object, "error", hop->certificate.error);
+    return object;
+}
+
 static json_t *hop_json(const struct hop *hop)
 {
     json_t *object = new_object();
@@ -87,7 +103,7 @@ static json_t *hop_json(const struct hop *hop)
     put_text_or_null(object, "method", hop->method);
     put_text_or_null(object, "remote_address", hop->remote_address);
     put_text_or_null(object, "http_version", hop->http_version);
-    put_text_or_null(object, "tls_version", hop->tls_version);
+    json_put(object, "tls", tls_json(hop));
     put_text_or_null(object, "content_type", hop->content_type);
     json_put(object, "timing_ms", timing_json(&hop->timing));
     json_put_int(object, "header_bytes", hop->header_bytes);

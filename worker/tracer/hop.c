@@ -12,19 +12,24 @@ struct hop *hop_last(struct tracer_job *job)
     return &chain->hops[chain->nhops - 1];
 }
 
-/* A connection that is used again has told its TLS version when it was new. */
-static struct str tls_version(struct tracer_job *job)
+/* A connection that is used again has told about its TLS when it was new. */
+static void record_tls(struct tracer_job *job, struct hop *hop)
 {
-    struct chain *chain = &job->result->chain;
+    const struct chain *chain = &job->result->chain;
     struct str origin;
 
-    if (job->transfer.tls_version.len || !str_equal(job->url.scheme, STR("https")))
-        return job->transfer.tls_version;
+    if (!str_equal(job->url.scheme, STR("https")))
+        return;
+    transfer_look_at_certificate(&job->transfer);
+    hop->tls_version = job->transfer.tls_version;
+    hop->certificate = job->transfer.certificate;
     origin = url_origin(job->arena, &job->url);
-    for (int i = chain->nhops - 2; origin.len && i >= 0; i--)
-        if (chain->hops[i].tls_version.len && str_starts(chain->hops[i].url, origin))
-            return chain->hops[i].tls_version;
-    return STR("");
+    for (int i = chain->nhops - 2; origin.len && !hop->tls_version.len && i >= 0; i--) {
+        if (!chain->hops[i].tls_version.len || !str_starts(chain->hops[i].url, origin))
+            continue;
+        hop->tls_version = chain->hops[i].tls_version;
+        hop->certificate = chain->hops[i].certificate;
+    }
 }
 
 void hop_record(struct tracer_job *job, const struct transfer_end *end)
@@ -35,7 +40,7 @@ void hop_record(struct tracer_job *job, const struct transfer_end *end)
     hop->status = head->is_complete ? head->status : 0;
     hop->remote_address = arena_copy(job->arena, end->remote_address);
     hop->http_version = str_from(end->http_version);
-    hop->tls_version = tls_version(job);
+    record_tls(job, hop);
     hop->content_type = head->content_type;
     hop->timing = end->timing;
     hop->header_bytes = end->header_bytes;
@@ -129,6 +134,8 @@ void hop_explain_failure(struct tracer_job *job, const struct transfer_end *end)
     enum err_code code = classify_transfer(&facts);
 
     explain(job, code, message);
+    if (code == ERR_TARGET_TLS && end->code == CURLE_PEER_FAILED_VERIFICATION)
+        hop_last(job)->certificate.error = arena_copy(job->arena, str_from(message));
     hop_add_note(job->arena, hop_last(job),
                  code == ERR_BLOCKED_ADDRESS ? job->transfer.guard_err.detail : message);
 }

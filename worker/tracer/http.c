@@ -113,6 +113,7 @@ static bool add_hop(struct tracer_job *job, const struct url *url, enum via via)
         return err_set(&job->result->err, ERR_TOO_BIG, "a trace's memory is used up");
     hop->url = url->href;
     hop->via = via;
+    hop->started_ms = loop_now_ms() - job->started_ms;
     return true;
 }
 
@@ -350,6 +351,7 @@ struct tracer_job *job_start(struct tracer *t, struct arena *arena, const struct
     job->result = arena_alloc(arena, sizeof(*job->result));
     assert(job->result);
     job->result->proxy_ms = -1;
+    job->result->started_at_ms = loop_wall_ms();
     job->started_ms = loop_now_ms();
     job->deadline_ms = job->started_ms + request->total_timeout_ms;
     job->next = t->jobs;

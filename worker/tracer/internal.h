@@ -56,6 +56,7 @@ struct transfer {
     struct guard_policy policy;
     bool has_named_proxy; /* its address is known when libcurl has resolved it */
     struct str tls_version;
+    struct hop_certificate certificate;
     char error[CURL_ERROR_SIZE];
     void (*on_head)(struct transfer *t); /* the head is complete; in a callback of libcurl */
 };
@@ -173,6 +174,8 @@ void transfer_finish(struct transfer *t);
 /* Sets the next request up; the caller puts it on the wire. */
 void transfer_prepare(struct transfer *t, const char *url, const char *referrer, int64_t timeout_ms);
 void transfer_look(struct transfer *t, CURLcode code, struct transfer_end *end);
+/* What the transfer's own handshake showed; nothing when its connection is an older one. */
+void transfer_look_at_certificate(struct transfer *t);
 /* A number that changes when the trace's cookies do. */
 uint64_t transfer_cookie_state(struct transfer *t);
 /* The options that say how to get out: proxy, guard, timeouts. Also for a proxy's check. */

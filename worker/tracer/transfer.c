@@ -8,6 +8,7 @@
 
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 enum { DRAIN_MAX = 16 * 1024 };
 
@@ -167,17 +168,59 @@ void transfer_finish(struct transfer *t)
 
 void transfer_prepare(struct transfer *t, const char *url, const char *referrer, int64_t timeout_ms)
 {
+    long is_tls = strncmp(url, "https:", 6) == 0;
+
     t->head = (struct head){.content_length = -1};
     t->plan = BODY_DRAIN;
     t->header_bytes = t->drained = 0;
     t->is_cut = t->is_body_cut = t->is_head_too_big = t->is_guarded = false;
     t->tls_version = STR("");
+    t->certificate = (struct hop_certificate){0};
     t->error[0] = 0;
     buf_clear(&t->body);
     curl_easy_setopt(t->easy, CURLOPT_URL, url);
     curl_easy_setopt(t->easy, CURLOPT_REFERER, referrer);
     curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-    curl_easy_setopt(t->easy, CURLOPT_VERBOSE, strncmp(url, "https:", 6) == 0 ? 1L : 0L);
+    curl_easy_setopt(t->easy, CURLOPT_VERBOSE, is_tls);
+    curl_easy_setopt(t->easy, CURLOPT_CERTINFO, is_tls);
+}
+
+/* "Jan 31 12:00:00 2027 GMT", as OpenSSL has it, becomes ISO 8601; what looks otherwise stays as it is. */
+static struct str time_of(struct arena *a, const char *text)
+{
+    struct tm tm = {0};
+    char iso[32];
+    const char *end = strptime(text, "%b %d %H:%M:%S %Y", &tm);
+
+    if (!end || strcmp(end, " GMT") != 0)
+        return arena_copy(a, str_from(text));
+    strftime(iso, sizeof(iso), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    return arena_copy(a, str_from(iso));
+}
+
+static void take_fact(struct transfer *t, struct str line)
+{
+    struct hop_certificate *c = &t->certificate;
+    struct str name;
+
+    str_cut(&line, ':', &name);
+    if (str_equal(name, STR("Subject")))
+        c->subject = arena_copy(t->arena, line);
+    else if (str_equal(name, STR("Issuer")))
+        c->issuer = arena_copy(t->arena, line);
+    else if (str_equal(name, STR("Expire date")))
+        c->not_after = time_of(t->arena, line.ptr);
+}
+
+void transfer_look_at_certificate(struct transfer *t)
+{
+    struct curl_certinfo *found = NULL;
+
+    curl_easy_getinfo(t->easy, CURLINFO_CERTINFO, &found);
+    if (!found || found->num_of_certs < 1)
+        return;
+    for (struct curl_slist *line = found->certinfo[0]; line; line = line->next)
+        take_fact(t, str_from(line->data));
 }
 
 static int ms_of(CURL *easy, CURLINFO what)
