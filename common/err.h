@@ -52,6 +52,9 @@ enum err_blame {
     X(TOO_BIG,          "too_big",            TARGET, false) /* headers, body or evidence over the limit */   \
     X(TRACE_TIMEOUT,    "trace_timeout",      TARGET, true)  /* the whole trace's deadline */                 \
     X(MODE_UNAVAILABLE, "mode_unavailable",   US,     false) /* no browser here */                            \
+    X(BROWSER_START,    "browser_start",      US,     true)  /* Chromium did not start */                     \
+    X(BROWSER_DIED,     "browser_died",       US,     true)  /* Chromium ended in mid-trace */                \
+    X(PAGE_CRASHED,     "page_crashed",       TARGET, true)  /* the page took its renderer down */            \
     X(LEASE_EXPIRED,    "lease_expired",      US,     true)  /* nobody finished it in time */                 \
     X(QUEUE_EXPIRED,    "queue_expired",      US,     false) /* no worker and IP took it in time */           \
     X(WORKER_DIED,      "worker_died",        US,     true)  /* its worker ended in mid-trace */              \

@@ -28,6 +28,7 @@ struct write {
 
 static void pump_up(struct relay_conn *c);
 static void pump_down(struct relay_conn *c);
+static void watch(struct relay_conn *c);
 
 /* --- the end -------------------------------------------------------------------------------------------- */
 
@@ -78,8 +79,10 @@ static void on_written(uv_write_t *request, int status)
         return;
     if (status != 0 || c->is_ending)
         relay_conn_close(c);
-    else if (c->state == RELAY_PIPING)
+    else if (c->state == RELAY_PIPING) {
         pump_down(c);
+        watch(c);
+    }
 }
 
 static void write_client(struct relay_conn *c, struct str bytes)

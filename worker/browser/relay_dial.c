@@ -87,7 +87,6 @@ bool relay_dial(struct relay_conn *c, const struct url *target, struct err *err)
     curl_easy_setopt(c->easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c->easy, CURLOPT_PROTOCOLS_STR, "http");
     curl_easy_setopt(c->easy, CURLOPT_FRESH_CONNECT, 1L);
-    curl_easy_setopt(c->easy, CURLOPT_FORBID_REUSE, 1L);
     curl_easy_setopt(c->easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
     curl_easy_setopt(c->easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
     curl_easy_setopt(c->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
