@@ -31,6 +31,7 @@ BEGIN
     UPDATE ip_rotation_pool p
        SET status = CASE WHEN p.is_healthy THEN 'cooldown' ELSE 'failed' END::ip_status,
            locked_until = v_now + v_policy.cooldown_s * interval '1 s',
+           free_at = v_now + v_policy.cooldown_s * interval '1 s',
            next_probe_at = probe_after(p, false, false, v_policy, v_now),
            locked_by_request = NULL, locked_by = NULL, locked_for_batch = NULL,
            last_used_at = v_now, total_uses = p.total_uses + 1,

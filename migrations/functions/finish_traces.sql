@@ -37,11 +37,11 @@ BEGIN
                  trace_ms integer, response_ms integer, kb numeric)
   ), lease AS MATERIALIZED (   -- pool rows first, in one order
     SELECT p.id
-      FROM result
-      JOIN ip_rotation_pool p ON p.ip_address = result.ip
-     WHERE p.status = 'locked' AND p.locked_by_request = result.request_id AND p.locked_by = p_worker
+      FROM ip_rotation_pool p
+     WHERE p.ip_address = ANY (ARRAY(SELECT result.ip FROM result))
+       AND p.status = 'locked' AND p.locked_by = p_worker
      ORDER BY p.id
-       FOR UPDATE OF p
+       FOR UPDATE
   ), ended AS (
     UPDATE active_trace_requests t
        SET status = CASE WHEN r.is_success THEN 'completed'
@@ -77,6 +77,7 @@ BEGIN
            next_probe_at = probe_after(p, ended.is_good, ended.is_bad, v_policy, v_now),
            consecutive_failures = failures_after(p, ended.is_good, ended.is_bad),
            locked_until = v_now + v_policy.cooldown_s * interval '1 s',
+           free_at = v_now + v_policy.cooldown_s * interval '1 s',
            locked_by_request = NULL, locked_by = NULL, locked_for_batch = NULL,
            last_used_at = v_now, total_uses = p.total_uses + 1,
            success_count = p.success_count + ended.is_good::integer,
@@ -93,8 +94,9 @@ BEGIN
     SELECT ended.request_id, ended.attempt, ended.ip, p_worker, ended.batch_id, ended.ip_locked_at, v_now,
            ended.outcome, ended.error, ended.detail, ended.blame, ended.status, ended.mode_used,
            ended.trace_time_ms, ended.response_ms, ended.wait_time_ms
-      FROM ended
-        ON CONFLICT DO NOTHING   -- somebody reset attempt by hand: the result counts all the same
+      FROM ended   -- where somebody reset attempt by hand, the result counts all the same
+     WHERE (SELECT a.attempt FROM trace_attempts a
+             WHERE a.request_id = ended.request_id AND a.attempt = ended.attempt) IS NULL
   )
   SELECT ended.request_id, true, ended.status::text
     FROM ended

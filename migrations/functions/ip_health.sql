@@ -19,7 +19,7 @@ REVOKE ALL ON FUNCTION healthy_after(ip_rotation_pool, boolean, boolean, trace_p
 CREATE OR REPLACE FUNCTION probe_after(p ip_rotation_pool, p_good boolean, p_bad boolean, p_policy trace_policy,
                                        p_now timestamptz)
 RETURNS timestamptz
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE WHEN healthy_after(p, p_good, p_bad, p_policy) THEN NULL
             WHEN NOT (p).is_healthy AND (p).next_probe_at = 'infinity' THEN 'infinity'::timestamptz
             ELSE p_now + least((p_policy).probe_pause_max_s,

@@ -20,8 +20,8 @@ BEGIN
    WHERE p.id = (SELECT i.id
                    FROM ip_rotation_pool i
                   WHERE i.country = lower(p_country) AND i.is_healthy AND i.status <> 'locked'
-                    AND i.locked_until <= v_now
-                  ORDER BY i.locked_until
+                    AND i.free_at <= v_now
+                  ORDER BY i.free_at
                   LIMIT 1
                     FOR UPDATE SKIP LOCKED)
   RETURNING p.ip_address, p.ip_port, p.provider;

@@ -1,22 +1,22 @@
--- Every country that the pool has an IP for that is not locked. Jumps from country to country in the two partial
--- indexes instead of reading the pool.
+-- Every country that the pool has an IP for. Jumps from country to country in the two partial indexes instead of
+-- reading the pool.
 CREATE OR REPLACE FUNCTION pool_countries() RETURNS text[]
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, public, pg_temp
 SET enable_seqscan = off
 AS $$
   WITH RECURSIVE healthy AS (
-    (SELECT country FROM ip_rotation_pool WHERE is_healthy AND status <> 'locked' ORDER BY country LIMIT 1)
+    (SELECT country FROM ip_rotation_pool WHERE is_healthy ORDER BY country LIMIT 1)
     UNION ALL
     SELECT (SELECT p.country FROM ip_rotation_pool p
-             WHERE p.is_healthy AND p.status <> 'locked' AND p.country > healthy.country ORDER BY p.country LIMIT 1)
+             WHERE p.is_healthy AND p.country > healthy.country ORDER BY p.country LIMIT 1)
       FROM healthy
      WHERE healthy.country IS NOT NULL
   ), unhealthy AS (
-    (SELECT country FROM ip_rotation_pool WHERE NOT is_healthy AND status <> 'locked' ORDER BY country LIMIT 1)
+    (SELECT country FROM ip_rotation_pool WHERE NOT is_healthy ORDER BY country LIMIT 1)
     UNION ALL
     SELECT (SELECT p.country FROM ip_rotation_pool p
-             WHERE NOT p.is_healthy AND p.status <> 'locked' AND p.country > unhealthy.country ORDER BY p.country LIMIT 1)
+             WHERE NOT p.is_healthy AND p.country > unhealthy.country ORDER BY p.country LIMIT 1)
       FROM unhealthy
      WHERE unhealthy.country IS NOT NULL
   )

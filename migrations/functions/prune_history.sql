@@ -44,6 +44,13 @@ BEGIN
      AND NOT EXISTS (SELECT FROM active_trace_requests t WHERE t.request_id = a.request_id);
   GET DIAGNOSTICS v_count = ROW_COUNT;
   v_total := v_total + v_count;
+  DELETE FROM queue_offers q   -- those that nobody asks for, and the twins of a first moment
+   WHERE q.listed_at < v_now - interval '1 day'
+     AND (EXISTS (SELECT FROM queue_offers other
+                   WHERE other.country = q.country AND other.offer_id = q.offer_id AND other.ctid < q.ctid)
+          OR NOT EXISTS (SELECT FROM active_trace_requests t
+                          WHERE t.target_country = q.country AND t.next_attempt_at IS NOT NULL AND t.priority = 0
+                            AND coalesce(t.offer_id, '00000000-0000-0000-0000-000000000000') = q.offer_id));
   DELETE FROM process_heartbeats h
    WHERE h.seen_at < v_now - interval '1 day'
      AND NOT EXISTS (SELECT FROM ip_rotation_pool p WHERE p.status = 'locked' AND p.locked_by = h.incarnation);

@@ -24,6 +24,7 @@ BEGIN
          next_probe_at = probe_after(p, p_success, NOT p_success, v_policy, v_now),
          consecutive_failures = failures_after(p, p_success, NOT p_success),
          locked_until = v_now + v_policy.cooldown_s * interval '1 s',
+         free_at = v_now + v_policy.cooldown_s * interval '1 s',
          locked_by_request = NULL, locked_by = NULL, locked_for_batch = NULL,
          last_used_at = v_now, last_health_check = v_now, total_uses = p.total_uses + 1,
          success_count = p.success_count + p_success::integer,

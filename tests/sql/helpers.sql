@@ -25,7 +25,7 @@ SELECT is(moving_average(2147483647, 2147483647), 2147483647, 'does not overflow
 SELECT is(proxy_text('{ip}:{port}/{country}/{ip}', 'a', '1', 'us'), 'a:1/us/a', 'proxy_text');
 SELECT is(proxy_text(NULL, 'a', '1', 'us'), NULL, 'no template, no text');
 SELECT is(proxy_text('{ip}', '{port}', '1', 'us'), '{port}', 'what was filled in is not filled again');
-SELECT is(offer_options(NULL), '{}', 'no offer, no options');
+SELECT is(offer_options(NULL::offers), '{}', 'no offer, no options');
 SELECT is(schema_version(), (SELECT max(version) FROM schema_migrations), 'schema_version is the highest number');
 
 -- Checks that keep nonsense out
