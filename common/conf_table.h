@@ -34,6 +34,32 @@
     INT(   trace,    header_max_bytes,    "bytes",  262144,    4096,  4194304,     "bytes of one answer's headers")                                 \
     INT(   trace,    memory_max_bytes,    "bytes",  16777216,  262144,268435456,   "all that one trace may remember")                               \
     BOOL(  trace,    allow_private,       false,                                   "reach private and loopback addresses: for tests and demonstrations")\
+    BOOL(  browser,  enabled,             true,                                    "trace pages with Chromium where mode browser or auto asks for it")\
+    TEXT(  browser,  program,             "",                                      "Chromium: a path or a name; empty: chromium-headless-shell, then chromium")\
+    TEXT(  browser,  user,                "nobody",                                "whom the browser runs as when tracepool was started by root")    \
+    BOOL(  browser,  no_sandbox,          false,                                   "run pages without Chromium's own sandbox: never on a machine that matters")\
+    INT(   browser,  contexts,            "",       2,         1,     64,          "browser traces at once in one child")                           \
+    INT(   browser,  max_traces,          "",       500,       1,     1000000,     "a Chromium is replaced after so many traces")                   \
+    INT(   browser,  max_memory_bytes,    "bytes",  1073741824,0,     68719476736, "a Chromium that is larger is replaced; 0: never")               \
+    INT(   browser,  settle_ms,           "ms",     11000,     100,   60000,       "virtual time that a page gets after each load to go elsewhere") \
+    INT(   browser,  hang_ms,             "ms",     1000,      50,    60000,       "wall clock after which a page that loads for ever is left alone")\
+    INT(   browser,  http_first_s,        "s",      5,         1,     600,         "mode auto: how long HTTP may wait for a page before a browser tries")\
+    CHOICE(tracking, mode,                "off verify fire",   "verify", "verify: expand and record what an ad would call, send nothing; fire: send it where offer and allowed hosts agree")\
+    INT(   tracking, slots,               "",       64,        1,     1000,        "tracking requests in hand at once in one child")                \
+    INT(   tracking, host_concurrency,    "",       4,         1,     100,         "tracking requests at once to one host, in one child")           \
+    INT(   tracking, host_rate,           "",       20,        1,     10000,       "tracking requests a second to one host, in one child")          \
+    INT(   tracking, breaker_failures,    "",       5,         1,     1000,        "a host that fails so often in a row is left alone for a while") \
+    INT(   tracking, breaker_s,           "s",      30,        1,     3600,        "that while")                                                    \
+    INT(   tracking, connect_timeout_ms,  "ms",     2000,      50,    60000,       "time for the connection of a tracking request")                 \
+    INT(   tracking, timeout_ms,          "ms",     5000,      50,    60000,       "time one tracking request may take; a redirect is another one") \
+    INT(   tracking, lease_s,             "s",      60,        1,     3600,        "time a claimed tracking request is ours; more than timeout_ms for it and five redirects")\
+    INT(   tracking, poll_ms,             "ms",     1000,      10,    1000,        "longest pause between two looks at kill switch, allowed hosts and outbox, when no NOTIFY came")\
+    INT(   tracking, keepalive_s,         "s",      300,       0,     3600,        "a connection for tracking requests that rested for longer is not used again")\
+    INT(   tracking, connections,         "",       100,       1,     1000,        "connections for tracking requests at once in one child")        \
+    INT(   tracking, kept_connections,    "",       20,        1,     1000,        "of these, how many are kept open between requests")             \
+    CHOICE(tracking, macros,              "leave iab",         "leave", "what becomes of a known macro without a value: leave it, or -1 as the IAB has it")\
+    TEXT(  tracking, log_include,         "",                                      "events that are logged one by one, as in start, progress-*; empty: all")\
+    TEXT(  tracking, log_exclude,         "",                                      "events that are not")                                           \
     TEXT(  http,     user_agent,          "",                                      "what traces call themselves; empty: tracepool/VERSION (+http.contact)")\
     TEXT(  http,     contact,             "",                                      "page or mail address that a site's owner can turn to, for the default user agent")\
     TEXT(  http,     ca_file,             "",                                      "further certificate authorities, PEM; for private ones")        \

@@ -15,7 +15,7 @@
 
 enum { FLUSH_MS = 5000, APPLICATION_MAX = 64 };
 
-static const char *const channels[] = {"tracepool_requests", "tracepool_batches", NULL};
+static const char *const channels[] = {"tracepool_requests", "tracepool_batches", "tracepool_tracking", NULL};
 
 /* --- what claims and results ask for --------------------------------------------------------- */
 
@@ -61,6 +61,7 @@ static void on_up(void *arg)
     }
     upkeep_wake(&c->upkeep);
     finish_wake(&c->finish);
+    tracking_wake(&c->tracking);
     claims_wake_batches(&c->claims);
     claims_wake(&c->claims);
 }
@@ -93,6 +94,8 @@ static void on_notify(void *arg, const char *channel, const char *payload)
     (void)payload;
     if (strcmp(channel, "tracepool_batches") == 0)
         claims_wake_batches(&c->claims);
+    else if (strcmp(channel, "tracepool_tracking") == 0)
+        tracking_wake(&c->tracking);
     else
         claims_wake(&c->claims);
 }
@@ -145,11 +148,12 @@ static void end(struct child *c)
 
 void child_check_drained(struct child *c)
 {
-    if (c->is_draining && c->ntraces == 0 && !c->claims.is_asking && c->upkeep.ndead == 0)
+    if (c->is_draining && c->ntraces == 0 && !c->claims.is_asking && c->upkeep.ndead == 0 &&
+        tracking_is_idle(&c->tracking))
         end(c);
 }
 
-static void on_claims_idle(void *arg)
+static void on_nothing_asked(void *arg)
 {
     child_check_drained(arg);
 }
@@ -183,6 +187,7 @@ static void drain(struct child *c)
     log_info("worker.draining", kv("traces", c->ntraces));
     c->is_draining = true;
     claims_stop(&c->claims);
+    tracking_stop(&c->tracking);
     uv_timer_start(&c->drain, on_drain_over, (uint64_t)c->conf->worker_drain_s * 1000, 0);
     child_check_drained(c);
 }
@@ -210,7 +215,7 @@ static void on_sibling_dead(void *arg, const char *incarnation)
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-static void start(struct child *c)
+static void start(struct child *c, struct launcher *launcher)
 {
     uv_loop_init(&c->loop);
     loop_signals_start(&c->signals, &c->loop, on_signal, c);
@@ -218,15 +223,16 @@ static void start(struct child *c)
     srandom((unsigned)getpid() ^ (unsigned)loop_now_us());
     secrets_init(&c->secrets, c->conf->worker_secrets_dir);
     metrics_set(METRIC_TRACES_RUNNING, 0); /* a predecessor may have died with some */
-    c->tracer = tracer_create(&c->loop);
+    modes_init(&c->modes, &c->loop, c->conf, launcher);
     connect_database(c);
     finish_init(&c->finish, &c->loop, c->pg, c->me->incarnation, on_stored, c);
     claims_init(&c->claims, &c->loop, c->conf, c->pg, c->me->incarnation);
     c->claims.free_slots = free_slots;
     c->claims.on_rows = on_rows;
     c->claims.on_lost = on_claim_lost;
-    c->claims.on_idle = on_claims_idle;
+    c->claims.on_idle = on_nothing_asked;
     c->claims.arg = c;
+    tracking_init(&c->tracking, &c->loop, c->conf, c->pg, c->me->incarnation, on_nothing_asked, c);
     upkeep_start(&c->upkeep, c);
     if (c->me->is_child) {
         c->control.on_parent_gone = on_parent_gone;
@@ -245,7 +251,8 @@ static void finish(struct child *c)
     upkeep_close(&c->upkeep);
     claims_close(&c->claims);
     finish_close(&c->finish);
-    tracer_destroy(c->tracer, NULL, NULL);
+    tracking_close(&c->tracking);
+    modes_close(&c->modes);
     pg_destroy(c->pg, NULL, NULL);
     if (c->listen)
         pg_destroy(c->listen, NULL, NULL);
@@ -256,13 +263,15 @@ static void finish(struct child *c)
 int child_run(const struct conf *conf, const struct proc_child *me)
 {
     struct child *c = calloc(1, sizeof(*c));
+    struct launcher *launcher;
     int left;
 
     if (!c)
         abort();
     c->conf = conf;
     c->me = me;
-    start(c);
+    modes_fork(conf, &launcher); /* before any thread or connection exists */
+    start(c, launcher);
     uv_run(&c->loop, UV_RUN_DEFAULT);
     left = child_leave_traces(c);
     finish(c);

@@ -12,8 +12,10 @@
 #include "common/proc.h"
 #include "worker/claims.h"
 #include "worker/finish.h"
+#include "worker/modes.h"
 #include "worker/secrets.h"
 #include "worker/trace.h"
+#include "worker/tracking.h"
 #include "worker/upkeep.h"
 
 struct child {
@@ -22,11 +24,12 @@ struct child {
     const struct proc_child *me;
     struct pg *pg;     /* queries; LISTEN too, unless it goes through a pooler */
     struct pg *listen; /* database.listen_url; NULL without one */
-    struct tracer *tracer;
+    struct modes modes;
     struct secrets secrets;
     struct claims claims;
     struct finish finish;
     struct upkeep upkeep;
+    struct tracking tracking;
     struct trace *traces; /* all that are not GONE, newest first */
     int ntraces;
     struct loop_signals signals;

@@ -108,6 +108,7 @@ static bool read_options(struct str text, const struct conf *conf, struct arena 
     if (!trace_mode_from(mode, &out->mode))
         return err_set(err, ERR_BAD_INPUT, "mode \"%.*s\": auto, http_only or browser", STR_ARG(mode));
     out->extract_only = json_get_bool(options, "extract_only", false);
+    out->block_resources = json_get_bool(options, "block_resources", true);
     out->referrer = arena_copy(a, json_get_str(options, "referrer", STR("")));
     agent = json_get_str(options, "user_agent", STR(""));
     out->user_agent = agent.len ? arena_copy(a, agent) : claim_user_agent(conf, a);

@@ -61,27 +61,17 @@ static enum trace_event enter_claimed(struct trace *t)
     }
     if (t->err.code != ERR_OK)
         return EV_FAIL;
-    if (t->claim.mode == MODE_BROWSER) {
-        err_set(&t->err, ERR_MODE_UNAVAILABLE, "mode browser: this worker traces over HTTP");
+    if (!find_secret(t))
         return EV_FAIL;
-    }
-    return find_secret(t) ? EV_GO : EV_FAIL;
+    return t->claim.mode == MODE_BROWSER ? EV_BROWSE : EV_GO;
 }
 
-static void on_traced(void *arg, struct trace_result *result)
-{
-    struct trace *t = arg;
-
-    t->job = NULL;
-    t->result = result;
-    trace_step(t, EV_DONE);
-}
-
-static enum trace_event enter_http(struct trace *t)
+static struct trace_request request_of(const struct trace *t)
 {
     const struct conf *conf = t->child->conf;
     int64_t left_ms = trace_ends_ms(t) - loop_now_ms();
-    struct trace_request request = {
+
+    return (struct trace_request){
         .url = t->claim.url,
         .mode = t->claim.mode,
         .proxy = t->claim.proxy,
@@ -97,9 +87,53 @@ static enum trace_event enter_http(struct trace *t)
         .max_header = (size_t)conf->trace_header_max_bytes,
         .allow_private = conf->trace_allow_private,
         .ca_file = str_from(conf->http_ca_file),
+        .block_resources = t->claim.block_resources,
     };
+}
 
-    t->job = tracer_start(t->child->tracer, &t->arena, &request, on_traced, t);
+static void on_http_done(void *arg, struct trace_result *result)
+{
+    struct trace *t = arg;
+    struct trace_request request = request_of(t);
+    bool is_for_browser = modes_wants_browser(&t->child->modes, &request, result);
+
+    t->job = NULL;
+    if (is_for_browser)
+        t->http = result;
+    else
+        t->result = result;
+    trace_step(t, is_for_browser ? EV_BROWSE : EV_DONE);
+}
+
+static enum trace_event enter_http(struct trace *t)
+{
+    struct trace_request request = request_of(t);
+
+    modes_limit_http(&t->child->modes, &request);
+    t->job = tracer_start(t->child->modes.tracer, &t->arena, &request, on_http_done, t);
+    arm_deadline(t, trace_ends_ms(t) + TRACER_GRACE_MS);
+    return EV_WAIT;
+}
+
+static void on_page_done(void *arg, struct trace_result *result)
+{
+    struct trace *t = arg;
+
+    t->page = NULL;
+    t->result = modes_choose(t->http, result);
+    trace_step(t, EV_DONE);
+}
+
+static enum trace_event enter_browser(struct trace *t)
+{
+    struct browser *browser = modes_browser(&t->child->modes);
+    struct trace_request request = request_of(t);
+
+    if (!browser) {
+        err_set(&t->err, ERR_MODE_UNAVAILABLE, "mode browser: this worker has none (browser.enabled)");
+        return EV_FAIL;
+    }
+    t->page = browser_start(browser, &t->arena, &request, on_page_done, t);
     arm_deadline(t, trace_ends_ms(t) + TRACER_GRACE_MS);
     return EV_WAIT;
 }
@@ -108,7 +142,10 @@ static enum trace_event enter_finishing(struct trace *t)
 {
     if (t->job)
         tracer_cancel(t->job);
+    if (t->page)
+        browser_cancel(t->page);
     t->job = NULL;
+    t->page = NULL;
     t->ended_ms = loop_now_ms();
     arm_deadline(t, t->lease_until_ms);
     finish_add(&t->child->finish, t);
@@ -123,8 +160,6 @@ static enum trace_event enter_gone(struct trace *t)
 }
 
 const trace_enter_fn trace_enter[TRACE_STATE_COUNT] = {
-    [TRACE_CLAIMED] = enter_claimed,
-    [TRACE_HTTP] = enter_http,
-    [TRACE_FINISHING] = enter_finishing,
-    [TRACE_GONE] = enter_gone,
+    [TRACE_CLAIMED] = enter_claimed,     [TRACE_HTTP] = enter_http, [TRACE_BROWSER] = enter_browser,
+    [TRACE_FINISHING] = enter_finishing, [TRACE_GONE] = enter_gone,
 };

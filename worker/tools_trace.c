@@ -9,8 +9,8 @@
 #include "common/loop.h"
 #include "worker/evidence/har.h"
 #include "worker/evidence/table.h"
+#include "worker/modes.h"
 #include "worker/trace_args.h"
-#include "worker/tracer/tracer.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,8 +24,10 @@ enum { EXIT_OK = 0, EXIT_OTHER = 1, EXIT_USAGE = 2, OUTPUT_MAX = 64 * 1024 * 102
 struct run {
     uv_loop_t loop;
     uv_timer_t progress;
-    struct tracer *tracer;
+    struct modes modes;
+    const struct trace_args *args;
     struct tracer_job *job;
+    struct trace_result *http; /* mode auto: what HTTP found before the browser took over */
     struct trace_result *result;
     int64_t started_ms;
 };
@@ -33,34 +35,73 @@ struct run {
 static void on_progress(uv_timer_t *timer)
 {
     struct run *run = container_of(timer, struct run, progress);
-    const struct chain *chain = tracer_job_chain(run->job);
-    struct str url = chain->nhops ? chain->hops[chain->nhops - 1].url : STR("");
+    double seconds = (double)(loop_now_ms() - run->started_ms) / 1000;
+    const struct chain *chain = run->job ? tracer_job_chain(run->job) : NULL;
+    struct str url = chain && chain->nhops ? chain->hops[chain->nhops - 1].url : STR("");
 
-    fprintf(stderr, "\r\033[Khop %d  %.1f s  %.*s", chain->nhops,
-            (double)(loop_now_ms() - run->started_ms) / 1000, (int)(url.len < 60 ? url.len : 60), url.ptr);
+    if (chain)
+        fprintf(stderr, "\r\033[Khop %d  %.1f s  %.*s", chain->nhops, seconds,
+                (int)(url.len < 60 ? url.len : 60), url.ptr);
+    else
+        fprintf(stderr, "\r\033[Kbrowser  %.1f s", seconds);
 }
 
-static void on_done(void *arg, struct trace_result *result)
+static void finish(struct run *run, struct trace_result *result)
 {
-    struct run *run = arg;
-
     run->result = result;
     if (uv_is_active((uv_handle_t *)&run->progress))
         fputs("\r\033[K", stderr);
     uv_close((uv_handle_t *)&run->progress, NULL);
-    tracer_destroy(run->tracer, NULL, NULL);
+    modes_close(&run->modes);
 }
 
-static struct trace_result *run_trace(const struct trace_args *args)
+static void on_page_done(void *arg, struct trace_result *result)
 {
-    struct run run = {.started_ms = loop_now_ms()};
+    struct run *run = arg;
 
+    finish(run, modes_choose(run->http, result));
+}
+
+static bool start_browser(struct run *run)
+{
+    struct browser *browser = modes_browser(&run->modes);
+
+    return browser && browser_start(browser, run->args->arena, &run->args->request, on_page_done, run);
+}
+
+static void on_http_done(void *arg, struct trace_result *result)
+{
+    struct run *run = arg;
+
+    run->job = NULL;
+    run->http = result;
+    if (!modes_wants_browser(&run->modes, &run->args->request, result) || !start_browser(run))
+        finish(run, result);
+}
+
+static void start_http(struct run *run)
+{
+    struct trace_request request = run->args->request;
+
+    modes_limit_http(&run->modes, &request);
+    run->job = tracer_start(run->modes.tracer, run->args->arena, &request, on_http_done, run);
+}
+
+/* The tracer says what is wrong with mode browser where there is none. */
+static struct trace_result *run_trace(const struct trace_args *args, const struct conf *conf)
+{
+    struct run run = {.started_ms = loop_now_ms(), .args = args};
+    struct launcher *launcher = NULL;
+
+    if (args->request.mode != MODE_HTTP_ONLY)
+        modes_fork(conf, &launcher);
     uv_loop_init(&run.loop);
     uv_timer_init(&run.loop, &run.progress);
     if (isatty(STDERR_FILENO))
         uv_timer_start(&run.progress, on_progress, PROGRESS_MS, PROGRESS_MS);
-    run.tracer = tracer_create(&run.loop);
-    run.job = tracer_start(run.tracer, args->arena, &args->request, on_done, &run);
+    modes_init(&run.modes, &run.loop, conf, launcher);
+    if (args->request.mode != MODE_BROWSER || !start_browser(&run))
+        start_http(&run);
     uv_run(&run.loop, UV_RUN_DEFAULT);
     uv_loop_close(&run.loop);
     return run.result;
@@ -134,7 +175,7 @@ int tool_trace(const struct conf *conf, int argc, char **argv)
     }
     if (!open_file(args.har_file, &har))
         return EXIT_USAGE;
-    result = run_trace(&args);
+    result = run_trace(&args, conf);
     is_kept = write_har(har, args.har_file, result);
     code = print(&args, result);
     return is_kept ? code : EXIT_OTHER;

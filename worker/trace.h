@@ -12,7 +12,7 @@
 #include "common/arena.h"
 #include "common/err.h"
 #include "worker/chain/chain.h"
-#include "worker/tracer/tracer.h"
+#include "worker/chain/request.h"
 
 #include <stdio.h>
 #include <uv.h>
@@ -22,12 +22,14 @@
 #define TRACE_STATES(X)                                                         \
     X(CLAIMED,     true,          "the loop to pick it up")                     \
     X(HTTP,        true,          "the redirect chain over HTTP")               \
+    X(BROWSER,     true,          "Chromium to settle on a page")               \
     X(FINISHING,   true,          "PostgreSQL to take result and proxy")        \
     X(GONE,        false,         "nothing")
 
 /*    event        what happened */
 #define TRACE_EVENTS(X)                                                         \
     X(GO,          "it can be traced")                                          \
+    X(BROWSE,      "it needs a browser: asked for, or by the verdict on the last page") \
     X(DONE,        "a result, good or bad")                                     \
     X(FAIL,        "it can't go on; t->err says why")                           \
     X(TIMEOUT,     "the state's deadline passed")                               \
@@ -37,13 +39,19 @@
 /*    in           on        goes to */
 #define TRACE_TRANSITIONS(X)                                                    \
     X(CLAIMED,     GO,       HTTP)                                              \
+    X(CLAIMED,     BROWSE,   BROWSER)                                           \
     X(CLAIMED,     FAIL,     FINISHING)                                         \
     X(CLAIMED,     TIMEOUT,  FINISHING)                                         \
     X(CLAIMED,     LET_GO,   FINISHING)                                         \
     X(HTTP,        DONE,     FINISHING)                                         \
+    X(HTTP,        BROWSE,   BROWSER)                                           \
     X(HTTP,        FAIL,     FINISHING)                                         \
     X(HTTP,        TIMEOUT,  FINISHING)                                         \
     X(HTTP,        LET_GO,   FINISHING)                                         \
+    X(BROWSER,     DONE,     FINISHING)                                         \
+    X(BROWSER,     FAIL,     FINISHING)                                         \
+    X(BROWSER,     TIMEOUT,  FINISHING)                                         \
+    X(BROWSER,     LET_GO,   FINISHING)                                         \
     X(FINISHING,   STORED,   GONE)                                              \
     X(FINISHING,   FAIL,     GONE)     /* PostgreSQL can't take it: the lease's end frees the proxy */ \
     X(FINISHING,   TIMEOUT,  GONE)     /* the lease has ended: it is someone else's by now */
@@ -74,7 +82,8 @@ struct trace_claim {
     struct trace_proxy proxy;
     struct str secret_name; /* empty: the proxy asks for no password */
     enum trace_mode mode;
-    bool extract_only; /* keep parameters and final URL, not the chain */
+    bool extract_only;    /* keep parameters and final URL, not the chain */
+    bool block_resources; /* the browser loads no images, fonts and media */
     struct str referrer, user_agent;
     struct str *expected_params;
     int nexpected_params;
@@ -83,6 +92,8 @@ struct trace_claim {
 };
 
 struct child;
+struct tracer_job;
+struct browser_job;
 
 struct trace {
     enum trace_state state; /* written by trace.c only */
@@ -92,6 +103,8 @@ struct trace {
     int64_t claimed_ms;     /* loop clock, when the claim was sent */
     int64_t lease_until_ms; /* loop clock */
     struct tracer_job *job;
+    struct browser_job *page;
+    struct trace_result *http;   /* mode auto: what HTTP found before the browser took over */
     struct trace_result *result; /* in the arena; NULL when it did not come to one */
     struct err err;              /* why there is no result, or none yet */
     bool is_let_go;              /* handed back untraced rather than finished */

@@ -102,10 +102,11 @@ def test_what_is_no_web_url_is_refused():
         assert trace(url)["error"]["code"] == "bad_url"
 
 
-def test_a_browser_is_not_pretended():
-    result = trace("--mode", "browser", "http://a.test/")
+@pytest.mark.parametrize("setting", ["--browser.enabled=false", "--browser.program=no-such-browser"])
+def test_a_browser_is_not_pretended(setting):
+    result = trace(setting, "--mode", "browser", "http://a.test/")
     assert (result["outcome"], result["error"]["code"]) == ("error", "mode_unavailable")
-    assert "use http_only or auto" in result["error"]["detail"]
+    assert "browser" in result["error"]["detail"]
 
 
 def test_the_verb_explains_itself():

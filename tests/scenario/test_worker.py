@@ -169,7 +169,7 @@ def test_what_an_offer_and_a_request_ask_for_is_done(db, worker, pool, proxies, 
     row = pool.ended(pool.request(offer, options={"extract_only": True}))
     assert (row["status"], row["redirect_chain"], row["extracted_params"]["sub"]) == ("completed", [], "8")
     row = pool.ended(pool.request(offer, options={"mode": "browser"}))
-    assert (row["status"], row["error_code"]) == ("failed", "mode_unavailable")
+    assert (row["status"], row["tracer_mode_used"]) == ("completed", "browser")
     assert pool.ip(row["ip_assigned"])["consecutive_failures"] == 0
     row = pool.ended(pool.request("no url at all"))
     assert (row["status"], row["error_code"]) == ("failed", "bad_url")

@@ -22,7 +22,7 @@ static enum trace_event enter(struct trace *t)
     return answers[t->state];
 }
 
-const trace_enter_fn trace_enter[TRACE_STATE_COUNT] = {enter, enter, enter, enter};
+const trace_enter_fn trace_enter[TRACE_STATE_COUNT] = {enter, enter, enter, enter, enter};
 
 static int setup(void **state)
 {
@@ -92,6 +92,7 @@ static void whoever_works_can_be_told_to_let_go(void **state)
 
     assert_true(trace_next(TRACE_CLAIMED, EV_LET_GO, &to));
     assert_true(trace_next(TRACE_HTTP, EV_LET_GO, &to));
+    assert_true(trace_next(TRACE_BROWSER, EV_LET_GO, &to));
     assert_false(trace_next(TRACE_FINISHING, EV_LET_GO, &to)); /* its result is not thrown away */
 }
 
@@ -123,6 +124,8 @@ static const struct life lives[] = {
     {"drained at once",      EV_LET_GO, {EV_STORED},             1, {TRACE_CLAIMED, TRACE_FINISHING, TRACE_GONE},             3},
     {"drained under way",    EV_GO,     {EV_LET_GO, EV_STORED},  2, {TRACE_CLAIMED, TRACE_HTTP, TRACE_FINISHING, TRACE_GONE}, 4},
     {"lease over, no answer", EV_GO,    {EV_DONE, EV_TIMEOUT},   2, {TRACE_CLAIMED, TRACE_HTTP, TRACE_FINISHING, TRACE_GONE}, 4},
+    {"asked for a browser",  EV_BROWSE, {EV_DONE, EV_STORED},    2, {TRACE_CLAIMED, TRACE_BROWSER, TRACE_FINISHING, TRACE_GONE}, 4},
+    {"needs a browser",      EV_GO,     {EV_BROWSE, EV_DONE, EV_STORED}, 3, {TRACE_CLAIMED, TRACE_HTTP, TRACE_BROWSER, TRACE_FINISHING, TRACE_GONE}, 5},
     {"refused by PostgreSQL", EV_GO,    {EV_DONE, EV_FAIL},      2, {TRACE_CLAIMED, TRACE_HTTP, TRACE_FINISHING, TRACE_GONE}, 4},
 };
 /* clang-format on */

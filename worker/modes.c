@@ -1,0 +1,83 @@
+/*
+ * modes.c - see modes.h. The verdict on a page is tracer/verdict.c's.
+ */
+#include "worker/modes.h"
+
+#include "common/log.h"
+#include "worker/tracer/verdict.h"
+
+void modes_fork(const struct conf *conf, struct launcher **out)
+{
+    struct err err;
+
+    *out = NULL;
+    if (conf->browser_enabled && !launcher_fork(conf->browser_user, out, &err))
+        log_error("browser.unavailable", kv_err(&err));
+    if (*out && conf->browser_no_sandbox)
+        log_warn("browser.no_sandbox",
+                 kv("advice", "pages run without Chromium's sandbox: set browser.no_sandbox = "
+                              "false and start as an unprivileged user"));
+}
+
+void modes_init(struct modes *m, uv_loop_t *loop, const struct conf *conf, struct launcher *launcher)
+{
+    *m = (struct modes){.loop = loop, .conf = conf, .launcher = launcher, .tracer = tracer_create(loop)};
+}
+
+void modes_close(struct modes *m)
+{
+    tracer_destroy(m->tracer, NULL, NULL);
+    if (m->browser)
+        browser_destroy(m->browser, NULL, NULL);
+    launcher_destroy(m->launcher);
+    *m = (struct modes){0};
+}
+
+struct browser *modes_browser(struct modes *m)
+{
+    struct browser_settings settings = {
+        .program = m->conf->browser_program,
+        .is_sandbox_off = m->conf->browser_no_sandbox,
+        .max_contexts = (int)m->conf->browser_contexts,
+        .max_traces = (int)m->conf->browser_max_traces,
+        .max_memory_kb = m->conf->browser_max_memory_bytes / 1024,
+        .settle_ms = m->conf->browser_settle_ms,
+        .hang_ms = m->conf->browser_hang_ms,
+    };
+
+    if (!m->browser && m->launcher) {
+        m->browser = browser_create(m->loop, m->launcher, &settings);
+        m->launcher = NULL;
+    }
+    return m->browser;
+}
+
+void modes_limit_http(const struct modes *m, struct trace_request *request)
+{
+    int64_t first_ms = m->conf->browser_http_first_s * 1000;
+
+    if (request->mode == MODE_AUTO && (m->browser || m->launcher) && request->hop_timeout_ms > first_ms)
+        request->hop_timeout_ms = first_ms;
+}
+
+bool modes_wants_browser(const struct modes *m, const struct trace_request *request,
+                         struct trace_result *http)
+{
+    enum verdict verdict;
+
+    if (request->mode != MODE_AUTO)
+        return false;
+    verdict = verdict_on(http, request);
+    http->detection_reason = str_from(verdict_name(verdict));
+    return verdict_needs_browser(verdict) && (m->browser || m->launcher);
+}
+
+struct trace_result *modes_choose(struct trace_result *http, struct trace_result *browser)
+{
+    if (!http)
+        return browser;
+    if (browser->err.code == ERR_MODE_UNAVAILABLE && http->outcome == OUTCOME_OK)
+        return http;
+    browser->detection_reason = http->detection_reason;
+    return browser;
+}
