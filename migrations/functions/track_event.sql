@@ -13,10 +13,15 @@ BEGIN
   UPDATE tracking_events e
      SET macros = e.macros || coalesce(track_event.macros, '{}'),
          params = e.params || coalesce(track_event.params, '{}'),
-         due_at = least(e.due_at, v_now), updated_at = v_now
+         due_at = least(e.due_at, v_now), updated_at = v_now,
+         expires_at = least(e.expires_at, v_now + p.tracking_expires_s * interval '1 s')
+    FROM trace_policy p
    WHERE e.request_id = track_event.request_id AND e.event = track_event.event
      AND e.state = 'pending' AND e.attempts = 0;
   GET DIAGNOSTICS v_count = ROW_COUNT;
+  IF v_count > 0 THEN
+    PERFORM pg_notify('tracepool_tracking', '');
+  END IF;
   RETURN v_count;
 END $$;
 COMMENT ON FUNCTION track_event(uuid, text, jsonb, jsonb) IS 'Makes the tracking URLs of an event due; returns how many.';

@@ -7,18 +7,24 @@ SELECT no_plan();
 CREATE TEMP TABLE may_call (role text, functions text[]);
 INSERT INTO may_call VALUES
   ('edge', '{active_offers,process_heartbeat,record_clicks,schema_version}'),
-  ('worker', '{batch_result,claim_traces,cleanup_timed_out_requests,close_batch,finish_traces,open_batches,
-               process_heartbeat,release_dead_worker,release_expired_ip_locks,request_trace_batch,rescue_silent_workers,
-               return_traces,schema_version,settle_batches,unknown_providers,worker_leases}'),
+  ('worker', '{batch_result,begin_tracking_events,claim_traces,claim_tracking_events,
+               cleanup_timed_out_requests,close_batch,finish_traces,finish_traces_with_ads,
+               finish_tracking_events,open_batches,process_heartbeat,recover_tracking_events,
+               release_dead_tracking,release_dead_worker,release_expired_ip_locks,request_trace_batch,
+               rescue_silent_workers,return_traces,schema_version,settle_batches,tracking_gate,
+               unknown_providers,worker_leases}'),
   ('monitor', '{archive_traces,batch_result,cleanup_timed_out_requests,close_batch,open_batches,pool_monitor,
-                process_heartbeat,prune_history,record_pool_statistics,release_expired_ip_locks,request_trace_batch,
-                rescue_silent_workers,schema_version,settle_batches,unknown_providers}'),
+                process_heartbeat,prune_history,record_pool_statistics,recover_tracking_events,
+                release_expired_ip_locks,request_trace_batch,rescue_silent_workers,schema_version,
+                settle_batches,unknown_providers}'),
   ('readonly', '{batch_result,pool_monitor,schema_version}'),
-  ('admin', '{active_offers,archive_traces,batch_result,claim_traces,cleanup_timed_out_requests,close_batch,finish_traces,
-              lock_available_ip,open_batches,pool_monitor,process_heartbeat,prune_history,record_clicks,
-              record_pool_statistics,release_dead_worker,release_expired_ip_locks,release_ip,request_trace_batch,
-              rescue_silent_workers,return_traces,schema_version,settle_batches,track_event,unknown_providers,
-              worker_leases}');
+  ('admin', '{active_offers,archive_traces,batch_result,begin_tracking_events,claim_traces,
+              claim_tracking_events,cleanup_timed_out_requests,close_batch,finish_traces,
+              finish_traces_with_ads,finish_tracking_events,interrupt_ad_view,lock_available_ip,open_batches,
+              plan_ad_view,pool_monitor,process_heartbeat,prune_history,record_clicks,record_pool_statistics,
+              recover_tracking_events,release_dead_tracking,release_dead_worker,release_expired_ip_locks,
+              release_ip,request_trace_batch,rescue_silent_workers,return_traces,schema_version,
+              settle_batches,track_event,tracking_gate,unknown_providers,worker_leases}');
 SELECT is(ARRAY(SELECT p.proname::text
                   FROM pg_proc p
                  WHERE p.pronamespace = 'public'::regnamespace AND p.proname <> 'uuid_v7'

@@ -1,0 +1,44 @@
+-- Up to p_slots due tracking requests, leased to a worker. Nothing may be sent yet: begin_tracking_events comes first,
+-- when the URL is known. While is_begun is false it is certain that nothing has left.
+--
+-- An event of step 0 (an impression) goes at once. Any other needs an impression of its view that was tracked, and a
+-- scheduled one waits until no scheduled event of an earlier step is open.
+CREATE OR REPLACE FUNCTION claim_tracking_events(p_slots integer, p_worker text, p_lease_ms integer)
+RETURNS TABLE (id bigint, request_id uuid, event text, creative_id text, is_billing boolean, attempts integer,
+               url_template text, url text, macros jsonb, params jsonb)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  v_now timestamptz := clock_timestamp();
+BEGIN
+  IF (SELECT p.tracking_stopped FROM trace_policy p) THEN
+    RETURN;
+  END IF;
+  RETURN QUERY
+  WITH chosen AS MATERIALIZED (
+    SELECT e.id
+      FROM tracking_events e
+     WHERE e.state IN ('pending', 'waiting') AND e.due_at <= v_now AND e.expires_at > v_now AND e.mode = 'fire'
+       AND (e.ord = 0
+            OR NOT EXISTS (SELECT
+                             FROM tracking_events b
+                            WHERE b.ad_view_id = e.ad_view_id AND b.is_scheduled
+                              AND b.state IN ('pending', 'waiting', 'sending')
+                              AND b.ord < CASE WHEN e.is_scheduled THEN e.ord ELSE 1 END)
+               AND impression_was_tracked(e.ad_view_id))
+     ORDER BY e.due_at
+     LIMIT p_slots
+       FOR UPDATE SKIP LOCKED
+  )
+  UPDATE tracking_events e
+     SET state = 'sending', is_begun = false, claimed_by = p_worker, lease_until = v_now + p_lease_ms * interval '1 ms',
+         updated_at = v_now
+    FROM chosen
+   WHERE e.id = chosen.id AND e.state IN ('pending', 'waiting')
+  RETURNING e.id, e.request_id, e.event, e.creative_id, e.is_billing, e.attempts, e.url_template, e.url, e.macros, e.params;
+END $$;
+COMMENT ON FUNCTION claim_tracking_events(integer, text, integer) IS 'Due tracking requests in the order of their views, leased.';
+REVOKE ALL ON FUNCTION claim_tracking_events(integer, text, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION claim_tracking_events(integer, text, integer) TO tracepool_worker, tracepool_admin;
