@@ -10,6 +10,7 @@ struct curl_loop {
     CURLM *multi;
     uv_timer_t timer;
     curl_loop_done_cb done;
+    long connections, kept; /* 0: libcurl's own limits */
     int open_handles;
     bool is_closing;
     void (*on_closed)(void *arg);
@@ -162,6 +163,10 @@ static void start_multi(struct curl_loop *c)
     curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
     curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_timeout_wish);
     curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
+    if (c->connections > 0)
+        curl_multi_setopt(c->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, c->connections);
+    if (c->kept > 0)
+        curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, c->kept);
 }
 
 struct curl_loop *curl_loop_create(uv_loop_t *loop, curl_loop_done_cb done)
@@ -175,6 +180,12 @@ struct curl_loop *curl_loop_create(uv_loop_t *loop, curl_loop_done_cb done)
     uv_timer_init(loop, &c->timer);
     c->open_handles = 1;
     return c;
+}
+
+void curl_loop_limit(struct curl_loop *c, long connections, long kept)
+{
+    c->connections = connections;
+    c->kept = kept;
 }
 
 bool curl_loop_add(struct curl_loop *c, CURL *easy, void *arg)

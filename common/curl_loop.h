@@ -29,6 +29,9 @@ struct curl_loop *curl_loop_create(uv_loop_t *loop, curl_loop_done_cb done);
  */
 void curl_loop_destroy(struct curl_loop *c, void (*on_closed)(void *arg), void *arg);
 
+/* At most so many connections at once, and so many kept open for later. Before the first transfer. */
+void curl_loop_limit(struct curl_loop *c, long connections, long kept);
+
 /* Starts the transfer; done is never called from within. Uses CURLOPT_PRIVATE. False when libcurl refuses. */
 NODISCARD bool curl_loop_add(struct curl_loop *c, CURL *easy, void *arg);
 /* Stops it, or takes out what has ended. The handle stays the caller's. */
