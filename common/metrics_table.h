@@ -29,6 +29,21 @@
     X(PROXY_FAILURES,        WORKER,  COUNTER,   "tracepool_proxy_failures_total",       "",                      "Traces that failed through the proxy's fault.") \
     X(SECRETS_MISSING,       WORKER,  COUNTER,   "tracepool_proxy_secrets_missing_total","",                      "Traces whose proxy secret could not be read.") \
     X(SIBLINGS_RELEASED,     WORKER,  COUNTER,   "tracepool_worker_deaths_total",        "",                      "Dead children whose leases were given back.") \
+    X(TRACKING_RUNNING,      WORKER,  GAUGE,     "tracepool_tracking_running",           "",                      "Tracking requests in hand.")        \
+    X(TRACKING_TRACKED,      WORKER,  COUNTER,   "tracepool_tracking_events_total",      "state=\"tracked\"",     "Tracking requests that ended or wait again, by the event's new state.") \
+    X(TRACKING_FAILED,       WORKER,  COUNTER,   "tracepool_tracking_events_total",      "state=\"failed\"",      "Tracking requests that ended or wait again, by the event's new state.") \
+    X(TRACKING_UNKNOWN,      WORKER,  COUNTER,   "tracepool_tracking_events_total",      "state=\"unknown\"",     "Tracking requests that ended or wait again, by the event's new state.") \
+    X(TRACKING_BLOCKED,      WORKER,  COUNTER,   "tracepool_tracking_events_total",      "state=\"blocked\"",     "Tracking requests that ended or wait again, by the event's new state.") \
+    X(TRACKING_RETRIED,      WORKER,  COUNTER,   "tracepool_tracking_events_total",      "state=\"waiting\"",     "Tracking requests that ended or wait again, by the event's new state.") \
+    X(TRACKING_HELD,         WORKER,  COUNTER,   "tracepool_tracking_events_total",      "state=\"pending\"",     "Tracking requests that ended or wait again, by the event's new state.") \
+    X(TRACKING_EXPIRED,      WORKER,  COUNTER,   "tracepool_tracking_events_total",      "state=\"expired\"",     "Tracking requests that ended or wait again, by the event's new state.") \
+    X(CONN_TRACKING_OPENED,  WORKER,  COUNTER,   "tracepool_tracking_connections_total", "pool=\"tracking\",what=\"opened\"", "Connections of tracking requests: made, used again, and found dead when used again.") \
+    X(CONN_TRACKING_REUSED,  WORKER,  COUNTER,   "tracepool_tracking_connections_total", "pool=\"tracking\",what=\"reused\"", "Connections of tracking requests: made, used again, and found dead when used again.") \
+    X(CONN_TRACKING_DIED,    WORKER,  COUNTER,   "tracepool_tracking_connections_total", "pool=\"tracking\",what=\"died\"", "Connections of tracking requests: made, used again, and found dead when used again.") \
+    X(CONN_BILLING_OPENED,   WORKER,  COUNTER,   "tracepool_tracking_connections_total", "pool=\"billing\",what=\"opened\"", "Connections of tracking requests: made, used again, and found dead when used again.") \
+    X(CONN_BILLING_REUSED,   WORKER,  COUNTER,   "tracepool_tracking_connections_total", "pool=\"billing\",what=\"reused\"", "Connections of tracking requests: made, used again, and found dead when used again.") \
+    X(CONN_BILLING_DIED,     WORKER,  COUNTER,   "tracepool_tracking_connections_total", "pool=\"billing\",what=\"died\"", "Connections of tracking requests: made, used again, and found dead when used again.") \
+    X(TRACKING_SECONDS,      WORKER,  HISTOGRAM, "tracepool_tracking_seconds",           "0.01 0.05 0.1 0.25 0.5 1 2.5 5", "Time to the answer of a tracking request.") \
     X(SNAPSHOTS,             MONITOR, COUNTER,   "tracepool_snapshots_total",            "result=\"ok\"",       "Rows of statistics asked for, by what became of it.") \
     X(SNAPSHOTS_FAILED,      MONITOR, COUNTER,   "tracepool_snapshots_total",            "result=\"failed\"",   "Rows of statistics asked for, by what became of it.") \
     X(API_CALLS,             MONITOR, COUNTER,   "tracepool_api_calls_total",            "result=\"answered\"", "Calls of the operator's API.")      \

@@ -26,7 +26,8 @@ SELECT return_traces($1::text, $2::jsonb) AS returned;
 SELECT EXISTS (SELECT
                  FROM pg_stat_activity
                 WHERE application_name = left('tracepool-worker ' || $1::text, 63)) AS has_backend,
-       release_dead_worker($1::text) AS released;
+       release_dead_worker($1::text) AS released,
+       release_dead_tracking($1::text) AS tracking;
 
 -- name: rescue_silent
 -- The leases of workers not heard of for $1 int milliseconds, under the conditions that make it safe.
@@ -68,3 +69,32 @@ SELECT provider, ips
 -- What PostgreSQL believes we hold: after a claim whose answer got lost. $1 text our incarnation
 SELECT request_id, attempt, ip_address
   FROM worker_leases($1::text);
+
+-- name: finish_with_ads
+-- finish, where traces ended in ads. $1 and $2 as there, $3 jsonb array of what was found, $4 text tracking.mode
+SELECT request_id, accepted, new_status
+  FROM finish_traces_with_ads($1::text, $2::jsonb, $3::jsonb, $4::text);
+
+-- name: tracking_gate
+-- Kill switch, allowed hosts, when the next tracking request is due.
+SELECT is_stopped, hosts, due_ms
+  FROM tracking_gate();
+
+-- name: tracking_claim
+-- Up to $1 due tracking requests, leased to us. $1 int how many, $2 text incarnation, $3 int lease in ms
+SELECT id, request_id, event, creative_id, is_billing, attempts, url_template, url, macros, params
+  FROM claim_tracking_events($1::int, $2::text, $3::int);
+
+-- name: tracking_begin
+-- Right before they are sent. $1 text incarnation, $2 jsonb array of id, attempts, url, host, refusal
+SELECT id, verdict, attempts
+  FROM begin_tracking_events($1::text, $2::jsonb);
+
+-- name: tracking_finish
+-- What became of them. $1 text incarnation, $2 jsonb array of results
+SELECT id, state
+  FROM finish_tracking_events($1::text, $2::jsonb);
+
+-- name: tracking_recover
+-- Lost leases, expired events.
+SELECT recover_tracking_events() AS changed;
