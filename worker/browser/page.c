@@ -160,6 +160,8 @@ static void enter_loading(struct page *p, enum page_event ev)
 {
     (void)ev;
     p->active_ms = p->now_ms;
+    if (p->is_time_up)
+        page_let_time_pass(p);
 }
 
 static void enter_settling(struct page *p, enum page_event ev)
@@ -175,6 +177,7 @@ static void enter_pushing(struct page *p, enum page_event ev)
     (void)ev;
     page_note(p, "requests of the page had not ended");
     p->state_due_ms = p->now_ms + p->options.hang_ms;
+    p->is_time_up = true;
     page_settle(p, "advance");
 }
 

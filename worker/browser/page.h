@@ -169,6 +169,7 @@ struct page {
     struct page_held held;
     struct page_visit *visits;
     int passed_over;      /* wishes that were not granted */
+    bool is_time_up;      /* virtual time stands still, or is about to */
     int grants_open;      /* virtual time granted, and not taken by Chromium yet */
     struct err relay_err; /* why the relay could not reach the last hop */
 };
@@ -215,6 +216,7 @@ void page_prepare_tab(struct page *p);
 /* A frame or worker in a process of its own is told the same, as far as it understands it. */
 void page_prepare_child(struct page *p, struct str session);
 void page_settle(struct page *p, const char *policy);
+void page_let_time_pass(struct page *p);
 
 /* page_fetch.c */
 void page_on_paused(struct page *p, struct str session, const json_t *params);

@@ -6,6 +6,8 @@
 #include "common/guard.h"
 #include "common/json.h"
 
+enum { STARVATION_TASKS = 10000 }; /* that a page may run at one instant before time passes all the same */
+
 static bool has_controls(struct str s)
 {
     for (size_t i = 0; i < s.len; i++)
@@ -163,6 +165,13 @@ void page_settle(struct page *p, const char *policy)
     p->grants_open++;
     page_command(p, page_id_str(&p->session), "Emulation.setVirtualTimePolicy",
                  json_pack("{s:s, s:I, s:i}", "policy", policy, "budget", (json_int_t)p->options.settle_ms,
-                           "maxVirtualTimeTaskStarvationCount", 10000),
+                           "maxVirtualTimeTaskStarvationCount", STARVATION_TASKS),
                  on_granted);
+}
+
+/* A page whose virtual time is used up stands still, and the next one would before it is loaded. */
+void page_let_time_pass(struct page *p)
+{
+    p->is_time_up = false;
+    page_settle(p, "pauseIfNetworkFetchesPending");
 }

@@ -136,7 +136,12 @@ static void on_stopped(struct page *p, const json_t *params)
 static void on_expired(struct page *p, const json_t *params)
 {
     (void)params;
-    if (!p->grants_open)
+    if (p->grants_open)
+        return;
+    p->is_time_up = true;
+    if (p->state == PAGE_LOADING)
+        page_let_time_pass(p);
+    else
         page_step(p, p->wish.is_there ? PAGE_EV_DEPARTS : PAGE_EV_EXPIRED);
 }
 
@@ -222,8 +227,12 @@ static void on_download(struct page *p, const json_t *params)
 {
     struct hop *hop = page_hop(p);
 
+    bool is_end = is_main_frame(p, params) && hop && !p->is_shown;
+
+    if (is_end && !hop->status && p->result->chain.nhops > 1)
+        page_drop_hop(p); /* of a link that says so: it is not even answered */
     page_note(p, "download, not taken: %.*s", STR_ARG(json_get_str(params, "suggestedFilename", STR(""))));
-    if (is_main_frame(p, params) && hop && hop->status && !p->is_shown)
+    if (is_end)
         page_end(p, OUTCOME_OK);
 }
 
