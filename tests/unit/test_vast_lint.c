@@ -132,7 +132,7 @@ static void every_rule_has_a_case(void **state)
 {
     (void)state;
     for (int rule = 0; rule < VAST_LINT_COUNT; rule++) {
-        bool found = rule == VAST_LINT_URL_LONG; /* has a test of its own */
+        bool found = rule == VAST_LINT_URL_LONG || rule == VAST_LINT_XSD; /* have tests of their own */
 
         for (size_t i = 0; i < ARRAY_LEN(faults) && !found; i++)
             found = strcmp(faults[i].rule, vast_rule_name((enum vast_rule)rule)) == 0;

@@ -10,10 +10,16 @@
 
 #include <libxml/tree.h>
 
+DEFINE_SCOPED_PTR(xmlDoc, xmlDoc, xmlFreeDoc)
+
 /* Reads one element's children; passing the arena's ceiling is noticed at the end by arena.is_full. */
 #define EACH_ELEMENT(child, parent)                                                                          \
     for (xmlNode *child = (parent) ? xmlFirstElementChild(parent) : NULL; child;                             \
          child = xmlNextElementSibling(child))
+
+/* The tree of a well-formed document without a DOCTYPE, repaired if need be; NULL for others. Caller frees
+ * it. */
+xmlDoc *dom_read(struct str bytes);
 
 bool dom_is(const xmlNode *node, const char *name);
 /* The first child element of that name, or NULL; parent may be NULL. */

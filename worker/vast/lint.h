@@ -71,7 +71,8 @@
     X(COMPANION_REQUIRED,      WARNING, "companion-required",       "required is all, any or none")                        \
     X(VERIFICATION_VENDOR,     WARNING, "verification-vendor",      "Verification without a vendor")                       \
     X(VERIFICATION_RESOURCE,   WARNING, "verification-resource",    "Verification without a resource")                     \
-    X(ICON_PROGRAM,            NOTE,    "icon-program",             "Icon without a program")
+    X(ICON_PROGRAM,            NOTE,    "icon-program",             "Icon without a program")                              \
+    X(XSD,                     NOTE,    "xsd",                      "IAB's schema of that version says otherwise")
 /* clang-format on */
 
 enum vast_severity { VAST_ERROR, VAST_WARNING, VAST_NOTE };

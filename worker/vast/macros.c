@@ -191,6 +191,11 @@ static void put_macro(struct buf *out, struct str whole, struct str name, const 
         buf_append_str(out, str_equal(name, STR("ERRORCODE")) ? STR("900") : STR("-1"));
 }
 
+static bool is_wanted(char first, enum vast_macro_formats formats)
+{
+    return formats == VAST_MACRO_BOTH || (formats == VAST_MACRO_BRACKETS) == (first == '[');
+}
+
 bool vast_macro_expand(struct str url_template, const struct vast_macros *macros, enum vast_macro_mode mode,
                        struct buf *out)
 {
@@ -198,8 +203,10 @@ bool vast_macro_expand(struct str url_template, const struct vast_macros *macros
         struct str name;
         size_t len = macro_at(url_template, at, &name);
 
-        if (len)
+        if (len && is_wanted(url_template.ptr[at], macros->formats))
             put_macro(out, str_slice(url_template, at, at + len), name, macros, mode);
+        else if (len)
+            buf_append_str(out, str_slice(url_template, at, at + len));
         else
             buf_append_char(out, url_template.ptr[at]);
         at += len ? len : 1;

@@ -25,9 +25,17 @@ struct vast_macro {
     bool is_withheld;
 };
 
+/* Which spellings are macros. */
+enum vast_macro_formats {
+    VAST_MACRO_BOTH,
+    VAST_MACRO_BRACKETS /* [NAME] */,
+    VAST_MACRO_DOLLARS /* ${NAME} */
+};
+
 struct vast_macros {
     const struct vast_macro *items;
     int n;
+    enum vast_macro_formats formats;
     /* CACHEBUSTING and TIMESTAMP are made anew for each use unless items give them. */
     int64_t (*wall_ms)(void *arg); /* milliseconds since 1970; NULL: neither is made */
     uint32_t (*random)(void *arg); /* NULL: CACHEBUSTING is not made */

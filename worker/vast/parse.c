@@ -11,7 +11,6 @@
 #include <string.h>
 #include <strings.h>
 
-DEFINE_SCOPED_PTR(xmlDoc, xmlDoc, xmlFreeDoc)
 DEFINE_SCOPED_PTR(xmlParserCtxt, xmlParserCtxt, xmlFreeParserCtxt)
 
 /* No network, no entities, no DTD, no XML_PARSE_HUGE (which would lift the depth limit). */
@@ -240,4 +239,20 @@ bool vast_parse(struct arena *a, struct str bytes, struct vast_doc **out, struct
                        bytes.len, a->ceiling);
     *out = doc;
     return true;
+}
+
+static xmlDoc *read_strictly(struct str bytes)
+{
+    return bytes.len && bytes.len <= INT_MAX ? xmlReadMemory(bytes.ptr, (int)bytes.len, NULL, NULL, SAFE)
+                                             : NULL;
+}
+
+xmlDoc *dom_read(struct str bytes)
+{
+    SCOPED_VALUE(buf) mended = {.max = REPAIRED_MAX};
+    SCOPED(xmlDoc) xml = read_strictly(bytes);
+
+    if (!xml && vast_repair(bytes, &mended))
+        xml = read_strictly(buf_str(&mended));
+    return xml && !xmlGetIntSubset(xml) ? TAKE(xml) : NULL;
 }

@@ -386,6 +386,8 @@ static bool read_document(struct vast_resolver *r, struct str bytes, const struc
 
     if (!vast_parse(r->arena, bytes, &doc, err))
         return false;
+    if (!r->result.source && r->options.keep_source)
+        r->result.source_bytes = arena_copy(r->arena, bytes);
     if (!r->result.source)
         r->result.source = doc;
     used = usable(doc);

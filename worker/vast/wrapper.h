@@ -44,6 +44,7 @@ struct vast_resolver_options {
     /* Leave the rest of a buffet alone when one of its ads was found: each fetch may count as an ad request.
      */
     bool is_first_only;
+    bool keep_source; /* the first document's bytes stay in the arena, as result.source_bytes */
     enum vast_macro_mode mode;
     const struct vast_macros
         *macros; /* for the URLs that are requested, expanded anew each time; may be NULL */
@@ -87,6 +88,7 @@ struct vast_found {
 /* Views and arrays live in the arena. */
 struct vast_resolution {
     const struct vast_doc *source; /* NULL until there is one */
+    struct str source_bytes;
     struct vast_found *ads;
     int nads, ads_cap;
     struct vast_hop *hops;
@@ -117,7 +119,8 @@ NODISCARD bool vast_resolver_source(struct vast_resolver *r, struct str bytes, s
                                     struct err *err);
 NODISCARD bool vast_resolver_url(struct vast_resolver *r, struct str url, struct err *err);
 
-/* The next URL to request, http or https. False when there is none: the result is complete. */
+/* The next URL to request, http or https. False when there is none: the result is complete, unless the arena
+   is full. */
 bool vast_resolver_next(struct vast_resolver *r, struct str *url);
 /* What came of it. False only when the arena is full (ERR_TOO_BIG): the result is not to be used. */
 NODISCARD bool vast_resolver_answer(struct vast_resolver *r, const struct vast_answer *answer,
