@@ -14,6 +14,7 @@
 #include "worker/tools_url.h"
 #include "worker/tools_vast.h"
 #include "worker/trace_args.h"
+#include "worker/vast_args.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,12 +36,6 @@ static int verb_refresh(const struct conf *conf, int argc, char **argv)
     return tool_refresh(argc, argv);
 }
 
-static int verb_vast(const struct conf *conf, int argc, char **argv)
-{
-    (void)conf;
-    return tool_vast(argc, argv);
-}
-
 static int verb_macro(const struct conf *conf, int argc, char **argv)
 {
     (void)conf;
@@ -53,7 +48,7 @@ static const struct verb {
     int (*run)(const struct conf *conf, int argc, char **argv);
 } verbs[] = {
     {"trace",     "[OPTION]... URL",            "trace one URL now, without a database",             tool_trace},
-    {"vast",      "[--json] FILE|-",            "read a VAST document and find fault with it",       verb_vast},
+    {"vast",      "[OPTION]... FILE|URL|-",     "read a VAST document and find fault with it",       tool_vast},
     {"macro",     "[--set NAME=VALUE]... TEMPLATE", "expand the macros of a tracking URL",           verb_macro},
     {"url",       "[--base URL] INPUT",         "read a URL as a browser would",                     verb_url},
     {"refresh",   "VALUE",                      "read the value of a Refresh header or meta refresh", verb_refresh},
@@ -167,6 +162,8 @@ static int dispatch(const struct conf *conf, const struct conf_cli *cli, const s
 {
     if (cli->help && argc > 1 && strcmp(argv[1], "trace") == 0)
         fputs(trace_args_usage, stdout);
+    else if (cli->help && argc > 1 && strcmp(argv[1], "vast") == 0)
+        fputs(vast_args_usage, stdout);
     else if (cli->help)
         print_help(stdout);
     else if (cli->version)

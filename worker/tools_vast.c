@@ -1,51 +1,192 @@
 /*
- * tools_vast.c - the verb `vast`: read a document, find fault with it, show what a view would send.
+ * tools_vast.c - the verb `vast`: read a document, follow its wrappers, find fault with it, show what a view
+ * would send. Arguments are vast_args.c, the text for a person is vast_text.c.
  */
 #include "worker/tools_vast.h"
 
 #include "common/json.h"
+#include "common/loop.h"
+#include "worker/claim_row.h"
 #include "worker/vast/events.h"
-#include "worker/vast/lint.h"
+#include "worker/vast/extras.h"
+#include "worker/vast/xsd.h"
+#include "worker/vast_args.h"
+#include "worker/vast_resolve.h"
+#include "worker/vast_text.h"
 
-#include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
+#include <sys/random.h>
 
-enum { DOCUMENT_MAX = 8 * 1024 * 1024, ARENA_MAX = 64 * 1024 * 1024, EXIT_NO = 1, EXIT_USAGE = 2 };
+enum {
+    DOCUMENT_MAX = 8 * 1024 * 1024,
+    ARENA_MAX = 64 * 1024 * 1024,
+    URL_MAX = 64 * 1024,
+    EXIT_NO = 1,
+    EXIT_USAGE = 2
+};
 
-static const char USAGE[] =
-    "usage: tracepool-worker vast [--json] FILE|-\n"
-    "Reads a VAST document (- is standard input), finds fault with it, and shows what one whole\n"
-    "view of it would send. Sends nothing.\n";
-
-static bool read_all(const char *path, struct buf *out, struct err *err)
-{
-    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rbe");
-    char piece[16384];
-
-    if (!file)
-        return err_set(err, ERR_IO, "%.150s: %s", path, strerror(errno));
-    for (size_t n; (n = fread(piece, 1, sizeof(piece), file)) > 0;)
-        buf_append(out, piece, n);
-    if (ferror(file))
-        err_set(err, ERR_IO, "%.150s: %s", path, strerror(errno));
-    else if (out->is_full)
-        err_set(err, ERR_TOO_BIG, "%.150s: longer than %d bytes", path, DOCUMENT_MAX);
-    else
-        err->code = ERR_OK;
-    if (file != stdin)
-        fclose(file);
-    return err->code == ERR_OK;
-}
+/* What there is to show. */
+struct view {
+    struct arena *arena;
+    const struct vast_args *args;
+    struct buf bytes;               /* of a document that was not requested */
+    struct vast_resolver *resolver; /* NULL: nothing was requested, and no wrapper followed */
+    const struct vast_doc *doc;     /* NULL: the request for it failed */
+    struct str doc_bytes;
+    struct vast_findings findings;
+    struct err err;
+};
 
 /* The document that an ad view would be made of: as read, or as repaired. NULL when it is neither. */
 static const struct vast_doc *readable(const struct vast_doc *doc)
 {
-    if (doc->result == VAST_OK || doc->result == VAST_NO_AD)
+    if (!doc || doc->result == VAST_OK || doc->result == VAST_NO_AD)
         return doc;
     return doc->repaired;
+}
+
+/* --- getting it ----------------------------------------------------------------------------------------- */
+
+static int64_t wall_ms(void *arg)
+{
+    (void)arg;
+    return loop_wall_ms();
+}
+
+static uint32_t random_number(void *arg)
+{
+    uint32_t number = 0;
+    (void)arg;
+
+    if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+        abort();
+    return number;
+}
+
+static bool is_url(const char *source)
+{
+    return str_starts_nocase(str_from(source), STR("http://")) ||
+           str_starts_nocase(str_from(source), STR("https://"));
+}
+
+/* False when the source is no URL. */
+static bool source_url(const struct vast_args *args, struct buf *url, struct err *err)
+{
+    if (args->source)
+        return is_url(args->source) && buf_append_str(url, str_from(args->source));
+    return vast_provider_url(&args->provider, args->params, args->nparams, url) ||
+           err_set(err, ERR_TOO_BIG, "the provider's URL is longer than %d bytes", URL_MAX);
+}
+
+static struct vast_resolve_request request_of(const struct conf *conf, const struct vast_args *args,
+                                              const struct vast_macros *macros)
+{
+    const struct vast_provider *p = &args->provider;
+
+    return (struct vast_resolve_request){
+        .resolver = {.max_wrappers = p->max_wrappers,
+                     .max_fetches = args->is_resolve ? VAST_FETCHES_DEFAULT : 1,
+                     .keep_source = true,
+                     .mode = p->macro_mode,
+                     .macros = macros},
+        .fetch = {.proxy = args->proxy,
+                  .user_agent = claim_user_agent(conf, args->arena),
+                  .headers = p->headers,
+                  .nheaders = p->nheaders,
+                  .timeout_ms = p->timeout_ms,
+                  .connect_timeout_ms = conf->trace_connect_timeout_ms,
+                  .max_body = DOCUMENT_MAX,
+                  .max_header = (size_t)conf->trace_header_max_bytes,
+                  .max_redirects = VAST_REDIRECTS_MAX,
+                  .retries = p->retries,
+                  .allow_private = args->allow_private,
+                  .ca_file = str_from(conf->http_ca_file)},
+        .total_timeout_ms = args->total_timeout_ms,
+    };
+}
+
+static void on_resolved(void *arg, struct vast_resolver *r, const struct err *err)
+{
+    struct view *view = arg;
+
+    view->resolver = r;
+    view->err = *err;
+}
+
+static bool run(struct view *view, const struct vast_resolve_request *request)
+{
+    struct vast_fetcher *fetcher;
+    uv_loop_t loop;
+
+    uv_loop_init(&loop);
+    fetcher = vast_fetcher_create(&loop);
+    vast_resolve_start(fetcher, &loop, view->arena, request, on_resolved, view);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    vast_fetcher_destroy(fetcher, NULL, NULL);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    loop_finish(&loop);
+    return view->resolver != NULL;
+}
+
+static bool resolve(struct view *view, const struct conf *conf, struct str url)
+{
+    const struct vast_provider *p = &view->args->provider;
+    struct vast_macros *macros = arena_alloc(view->arena, sizeof(*macros));
+    struct vast_resolve_request request;
+
+    if (!macros)
+        return err_set(&view->err, ERR_TOO_BIG, "no memory left");
+    *macros = (struct vast_macros){.items = p->macros,
+                                   .n = p->nmacros,
+                                   .formats = p->macro_formats,
+                                   .wall_ms = wall_ms,
+                                   .random = random_number};
+    request = request_of(conf, view->args, macros);
+    request.url = url;
+    request.bytes = buf_str(&view->bytes);
+    if (!run(view, &request))
+        return false;
+    view->doc = view->resolver->result.source;
+    view->doc_bytes = view->resolver->result.source_bytes;
+    return true;
+}
+
+static bool read_only(struct view *view)
+{
+    struct vast_doc *doc;
+
+    if (!vast_parse(view->arena, buf_str(&view->bytes), &doc, &view->err))
+        return false;
+    view->doc = doc;
+    view->doc_bytes = buf_str(&view->bytes);
+    return true;
+}
+
+static bool get(struct view *view, const struct conf *conf)
+{
+    SCOPED_VALUE(buf) url = {.max = URL_MAX};
+
+    view->err.code = ERR_OK;
+    if (source_url(view->args, &url, &view->err))
+        return resolve(view, conf, buf_str(&url));
+    if (view->err.code != ERR_OK || !vast_args_read_file(view->args->source, &view->bytes, &view->err))
+        return false;
+    return view->args->is_resolve ? resolve(view, conf, STR("")) : read_only(view);
+}
+
+static bool ask_schema(struct view *view)
+{
+    SCOPED(vast_xsd) xsd = NULL;
+
+    if (!view->args->xsd_dir)
+        return true;
+    xsd = vast_xsd_open(view->args->xsd_dir, &view->err);
+    return xsd && vast_xsd_check(xsd, view->arena, view->doc_bytes, view->doc, &view->findings, &view->err);
+}
+
+static bool find_fault(struct view *view)
+{
+    return !view->doc || (vast_lint(view->arena, view->doc, &view->findings, &view->err) && ask_schema(view));
 }
 
 /* --- as JSON -------------------------------------------------------------------------------------------- */
@@ -61,210 +202,108 @@ static json_t *event_json(const struct vast_event *event)
     return object;
 }
 
-/* One list of events for each linear creative of an inline ad; nothing is sent for anything else. */
-static bool fire_json(struct arena *a, const struct vast_doc *doc, json_t *list, struct err *err)
+/* One list of events for each creative of an inline ad; nothing is sent for anything else. */
+static bool put_views(struct view *view, const struct vast_ad *ad, int number, json_t *list)
 {
-    for (int i = 0; doc && i < doc->nads; i++) {
-        const struct vast_ad *ad = &doc->ads[i];
+    for (int k = 0; ad->kind == VAST_AD_INLINE && k < ad->ncreatives; k++) {
+        struct vast_schedule schedule;
+        json_t *object = json_object(), *events = json_array();
 
-        for (int k = 0; ad->kind == VAST_AD_INLINE && k < ad->ncreatives; k++) {
-            struct vast_schedule schedule;
-            json_t *view = json_object(), *events = json_array();
-
-            json_array_append_new(list, view);
-            json_put_int(view, "ad", i);
-            json_put_int(view, "creative", k);
-            json_put(view, "events", events);
-            if (!vast_schedule(a, ad, &ad->creatives[k], &schedule, err))
-                return false;
-            for (int e = 0; ad->creatives[k].kind == VAST_LINEAR && e < schedule.n; e++)
-                json_array_append_new(events, event_json(&schedule.items[e]));
-        }
+        json_array_append_new(list, object);
+        json_put_int(object, "ad", number);
+        json_put_int(object, "creative", k);
+        json_put(object, "events", events);
+        if (!vast_schedule(view->arena, ad, &ad->creatives[k], &schedule, &view->err))
+            return false;
+        for (int e = 0; ad->creatives[k].kind == VAST_LINEAR && e < schedule.n; e++)
+            json_array_append_new(events, event_json(&schedule.items[e]));
     }
     return true;
 }
 
-static bool print_json(struct arena *a, const struct vast_doc *doc, const struct vast_findings *findings,
-                       struct err *err)
+static bool put_fire(struct view *view, json_t *list)
 {
-    SCOPED(json_t) object = vast_doc_json(doc);
+    const struct vast_doc *doc = readable(view->doc);
+    const struct vast_resolution *found = &view->resolver->result;
+
+    if (view->args->is_resolve) {
+        for (int i = 0; i < found->nads; i++)
+            if (!found->ads[i].is_alternative && !put_views(view, found->ads[i].ad, i, list))
+                return false;
+        return true;
+    }
+    for (int i = 0; doc && i < doc->nads; i++)
+        if (!put_views(view, &doc->ads[i], i, list))
+            return false;
+    return true;
+}
+
+/* A request that failed has no document, but a code. */
+static json_t *document_json(const struct view *view)
+{
+    json_t *object;
+
+    if (view->doc)
+        return vast_doc_json(view->doc);
+    object = json_object();
+    json_put(object, "result", json_null());
+    json_put_int(object, "error_code", view->resolver->result.failures[0].code);
+    json_put_str(object, "problem", view->resolver->result.failures[0].problem);
+    return object;
+}
+
+static bool print_json(struct view *view)
+{
+    SCOPED(json_t) object = document_json(view);
     json_t *fire = json_array();
 
-    json_put(object, "lint", vast_findings_json(findings));
+    if (view->args->is_resolve || !view->doc)
+        vast_resolution_put(view->resolver, object);
+    if (view->args->provider.nextras)
+        json_put(object, "extras", vast_extras_json(view->doc_bytes, &view->args->provider));
+    json_put(object, "lint", vast_findings_json(&view->findings));
     json_put(object, "fire", fire);
-    if (!fire_json(a, readable(doc), fire, err))
+    if (!put_fire(view, fire))
         return false;
     json_dumpf(object, stdout, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
     printf("\n");
     return true;
 }
 
-/* --- for a person --------------------------------------------------------------------------------------- */
-
-static const char *or_dash(struct str s)
-{
-    return s.ptr ? s.ptr : "-";
-}
-
-static void print_duration(int64_t ms)
-{
-    if (ms < 0)
-        printf("unknown duration");
-    else
-        printf("%" PRId64 ".%03d s", ms / 1000, (int)(ms % 1000));
-}
-
-static void print_linear(const struct vast_creative *c)
-{
-    printf("  linear, ");
-    print_duration(c->duration_ms);
-    printf(", %d media file%s", c->nmedia, c->nmedia == 1 ? "" : "s");
-    if (c->skip_raw.ptr)
-        printf(", can be skipped from %s", c->skip_raw.ptr);
-    printf(", %d tracker%s\n", c->tracking.n, c->tracking.n == 1 ? "" : "s");
-    for (int i = 0; i < c->nmedia; i++) {
-        const struct vast_media *m = &c->media[i];
-
-        printf("    %s  %sx%s  %s kbit/s  %s\n", or_dash(m->type), or_dash(m->width), or_dash(m->height),
-               or_dash(m->bitrate), or_dash(m->url));
-    }
-    if (c->click_through.ptr)
-        printf("    leads to %s\n", c->click_through.ptr);
-}
-
-static void print_variations(const struct vast_creative *c)
-{
-    const char *kind = c->kind == VAST_COMPANION ? "companion" : "non-linear";
-
-    for (int i = 0; i < c->nvariations; i++) {
-        const struct vast_variation *v = &c->variations[i];
-        const struct vast_urls *resource = v->statics.n   ? &v->statics
-                                           : v->iframes.n ? &v->iframes
-                                                          : &v->htmls;
-
-        printf("  %s %sx%s  %s\n", kind, or_dash(v->width), or_dash(v->height),
-               v->htmls.n && resource == &v->htmls ? "HTML"
-               : resource->n                       ? or_dash(resource->items[0].url)
-                                                   : "-");
-    }
-}
-
-static void print_schedule(const struct vast_schedule *schedule)
-{
-    printf("  one view would send:\n");
-    for (int i = 0; i < schedule->n; i++) {
-        const struct vast_event *e = &schedule->items[i];
-
-        printf("    %6" PRId64 ".%03d s  %-15.*s %s%.*s\n", e->at_ms / 1000, (int)(e->at_ms % 1000),
-               STR_ARG(e->name), e->is_billing ? "(once) " : "", STR_ARG(e->url));
-    }
-}
-
-static bool print_ad(struct arena *a, const struct vast_ad *ad, struct err *err)
-{
-    static const char *const kinds[] = {"empty", "inline", "wrapper"};
-
-    printf("\nad %s: %s, %s%s%s, %d impression%s\n", or_dash(ad->id), kinds[ad->kind], or_dash(ad->ad_system),
-           ad->title.ptr ? ", " : "", ad->title.ptr ? ad->title.ptr : "", ad->impressions.n,
-           ad->impressions.n == 1 ? "" : "s");
-    if (ad->kind == VAST_AD_WRAPPER)
-        printf("  goes on at %s\n", or_dash(ad->tag_uri));
-    for (int i = 0; i < ad->ncreatives; i++) {
-        const struct vast_creative *c = &ad->creatives[i];
-        struct vast_schedule schedule;
-
-        if (c->kind != VAST_LINEAR) {
-            print_variations(c);
-            continue;
-        }
-        print_linear(c);
-        if (!vast_schedule(a, ad, c, &schedule, err))
-            return false;
-        if (ad->kind == VAST_AD_INLINE)
-            print_schedule(&schedule);
-    }
-    return true;
-}
-
-static void print_findings(const struct vast_findings *findings)
-{
-    printf("\n%s\n", findings->n ? "Found fault with:" : "Nothing to find fault with.");
-    for (int i = 0; i < findings->n; i++) {
-        const struct vast_finding *f = &findings->items[i];
-
-        printf("  line %-5d %-8s %s (%s)%s%.*s\n", f->line, vast_severity_name(vast_rule_severity(f->rule)),
-               vast_rule_about(f->rule), vast_rule_name(f->rule), f->what.len ? ": " : "", STR_ARG(f->what));
-    }
-}
-
-static bool print_text(struct arena *a, const struct vast_doc *doc, const struct vast_findings *findings,
-                       struct err *err)
-{
-    const struct vast_doc *shown = readable(doc);
-    int code = vast_result_code(doc->result);
-
-    printf("%s", vast_result_name(doc->result));
-    if (code)
-        printf(", error %d", code);
-    if (doc->problem[0])
-        printf(" (%s)", doc->problem);
-    if (doc->repaired)
-        printf("; read after a repair");
-    if (shown)
-        printf(", VAST %s, %d ad%s", or_dash(shown->version), shown->nads, shown->nads == 1 ? "" : "s");
-    printf("\n");
-    for (int i = 0; shown && i < shown->nads; i++)
-        if (!print_ad(a, &shown->ads[i], err))
-            return false;
-    print_findings(findings);
-    return true;
-}
-
 /* --- the verb ------------------------------------------------------------------------------------------- */
 
-static int fail(const struct err *err)
+static bool print_text(struct view *view)
 {
-    fprintf(stderr, "tracepool-worker vast: %s\n", err->detail);
-    return EXIT_USAGE;
+    bool has_chain = view->args->is_resolve || !view->doc;
+
+    return vast_text_print(view->arena, view->doc, has_chain ? view->resolver : NULL, &view->findings,
+                           &view->err);
 }
 
-static int show(const char *path, bool as_json)
+/* Whether there is VAST, and, where wrappers were followed, an ad or a document that says it has none. */
+static bool is_good(const struct view *view)
 {
-    SCOPED_VALUE(arena) a;
-    SCOPED_VALUE(buf) bytes;
-    struct vast_findings findings;
-    struct vast_doc *doc;
-    struct err err;
-
-    arena_init(&a, ARENA_MAX);
-    buf_init(&bytes, DOCUMENT_MAX);
-    if (!read_all(path, &bytes, &err) || !vast_parse(&a, buf_str(&bytes), &doc, &err) ||
-        !vast_lint(&a, doc, &findings, &err))
-        return fail(&err);
-    if (!(as_json ? print_json : print_text)(&a, doc, &findings, &err))
-        return fail(&err);
-    return doc->result == VAST_OK || doc->result == VAST_NO_AD ? EXIT_SUCCESS : EXIT_NO;
+    if (!view->doc || (view->doc->result != VAST_OK && view->doc->result != VAST_NO_AD))
+        return false;
+    return !view->args->is_resolve || view->resolver->result.nads || view->doc->result == VAST_NO_AD;
 }
 
-int tool_vast(int argc, char **argv)
+int tool_vast(const struct conf *conf, int argc, char **argv)
 {
-    const char *path = NULL;
-    bool as_json = false;
+    SCOPED_VALUE(arena) arena = {0};
+    struct vast_args args;
+    struct view view = {.arena = &arena, .args = &args, .bytes = {.max = DOCUMENT_MAX}};
+    bool is_shown;
 
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--json") == 0) {
-            as_json = true;
-        } else if ((argv[i][0] == '-' && argv[i][1]) || path) {
-            fprintf(stderr, "tracepool-worker vast: %s \"%s\"\n%s",
-                    path ? "one document at a time, not also" : "no option", argv[i], USAGE);
-            return EXIT_USAGE;
-        } else {
-            path = argv[i];
-        }
-    }
-    if (!path) {
-        fprintf(stderr, "tracepool-worker vast: which document?\n%s", USAGE);
+    arena_init(&arena, ARENA_MAX);
+    if (!vast_args_read(&args, conf, &arena, argc, argv, &view.err)) {
+        fprintf(stderr, "tracepool-worker vast: %s\n%s", view.err.detail, vast_args_usage);
         return EXIT_USAGE;
     }
-    return show(path, as_json);
+    is_shown = get(&view, conf) && find_fault(&view) && (args.is_json ? print_json : print_text)(&view);
+    buf_finish(&view.bytes);
+    if (is_shown)
+        return is_good(&view) ? EXIT_SUCCESS : EXIT_NO;
+    fprintf(stderr, "tracepool-worker vast: %s\n", view.err.detail);
+    return EXIT_USAGE;
 }

@@ -19,6 +19,7 @@
 #include "worker/chain/classify.h"
 #include "worker/chain/head.h"
 #include "worker/tracer/hsts.h"
+#include "worker/tracer/proxy.h"
 #include "worker/tracer/tracer.h"
 
 #include <curl/curl.h>
@@ -180,12 +181,5 @@ void transfer_look_at_certificate(struct transfer *t);
 uint64_t transfer_cookie_state(struct transfer *t);
 /* The options that say how to get out: proxy, guard, timeouts. Also for a proxy's check. */
 void transfer_set_route(struct transfer *t, CURL *easy, const struct tracer_job *job);
-
-/* proxy.c */
-NODISCARD bool tracer_proxy_check(const struct trace_proxy *p, struct err *err);
-/* "scheme://host:port"; NULL when the arena is full. */
-const char *tracer_proxy_url(struct arena *a, const struct trace_proxy *p);
-/* False when its host is a name. */
-bool tracer_proxy_address(const struct trace_proxy *p, struct sockaddr_storage *out);
 
 #endif

@@ -1,0 +1,236 @@
+/*
+ * vast_args.c - one table of options; what is none is the source.
+ */
+#include "worker/vast_args.h"
+
+#include "worker/tracer/tracer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PROXY_TEXT_MAX = 4096, PROVIDER_MAX = 256 * 1024, TIMEOUT_MAX_S = 600 };
+
+const char vast_args_usage[] =
+    "usage: tracepool-worker vast [OPTION]... FILE|URL|-\n"
+    "Reads a VAST document (- is standard input), finds fault with it, and shows what one whole\n"
+    "view of it would send. Sends no tracking request.\n"
+    "  --resolve          follow wrappers; each one is a request\n"
+    "  --json             one JSON object instead of the text\n"
+    "  --proxy URL        http, https or socks5h://[USER:PASSWORD@]HOST:PORT (also TRACEPOOL_PROXY)\n"
+    "  --proxy-file FILE  the same, from a file\n"
+    "  --allow-private    private and loopback addresses may be reached\n"
+    "  --provider FILE    an ad server's ways, as JSON; without a source its own URL is requested\n"
+    "  --param NAME=VALUE a further parameter of the provider's URL; may be repeated\n"
+    "  --max-wrappers N   wrappers in one chain, 0 to 20 (5)\n"
+    "  --timeout SECONDS  for the whole, 0.1 to 600 (30)\n"
+    "  --xsd DIR          ask IAB's schemas in that folder, too\n";
+
+static bool keep_proxy(struct vast_args *args, struct str text, struct err *err)
+{
+    args->proxy_text = arena_copy(args->arena, str_trim(text));
+    return args->proxy_text.ptr || err_set(err, ERR_TOO_BIG, "--proxy: too long");
+}
+
+/* The value is taken out of the process list before it is even looked at. */
+static bool take_proxy(struct vast_args *args, const char *value, struct err *err)
+{
+    bool is_kept = keep_proxy(args, str_from(value), err);
+
+    memset((char *)value, '*', strlen(value));
+    return is_kept;
+}
+
+static bool take_proxy_file(struct vast_args *args, const char *value, struct err *err)
+{
+    SCOPED_VALUE(buf) text = {.max = PROXY_TEXT_MAX};
+
+    return vast_args_read_file(value, &text, err) && keep_proxy(args, buf_str(&text), err);
+}
+
+static bool take_provider(struct vast_args *args, const char *value, struct err *err)
+{
+    SCOPED_VALUE(buf) text = {.max = PROVIDER_MAX};
+
+    return vast_args_read_file(value, &text, err) &&
+           vast_provider_read(args->arena, buf_str(&text), &args->provider, err);
+}
+
+static bool take_param(struct vast_args *args, const char *value, struct err *err)
+{
+    struct str rest = str_from(value), name;
+
+    if (args->nparams == (int)ARRAY_LEN(args->params))
+        return err_set(err, ERR_BAD_INPUT, "--param: at most %zu of them", ARRAY_LEN(args->params));
+    if (!str_cut(&rest, '=', &name) || !rest.ptr || !name.len)
+        return err_set(err, ERR_BAD_INPUT, "--param %s: must be NAME=VALUE", value);
+    args->params[args->nparams++] = (struct vast_param){.name = name, .value = rest};
+    return true;
+}
+
+static bool take_max_wrappers(struct vast_args *args, const char *value, struct err *err)
+{
+    int64_t n;
+
+    if (!str_to_int(str_from(value), &n) || n > VAST_WRAPPERS_MAX)
+        return err_set(err, ERR_BAD_INPUT, "--max-wrappers %s: must be a number from 0 to %d", value,
+                       VAST_WRAPPERS_MAX);
+    args->max_wrappers = (int)n;
+    return true;
+}
+
+static bool take_timeout(struct vast_args *args, const char *value, struct err *err)
+{
+    char *end;
+    double seconds = strtod(value, &end);
+
+    if (end == value || *end || !(seconds >= 0.1 && seconds <= TIMEOUT_MAX_S))
+        return err_set(err, ERR_BAD_INPUT, "--timeout %s: must be seconds from 0.1 to %d", value,
+                       TIMEOUT_MAX_S);
+    args->total_timeout_ms = (int64_t)(seconds * 1000);
+    return true;
+}
+
+static bool take_xsd(struct vast_args *args, const char *value, struct err *err)
+{
+    (void)err;
+    args->xsd_dir = value;
+    return true;
+}
+
+static bool take_resolve(struct vast_args *args, const char *value, struct err *err)
+{
+    (void)value;
+    (void)err;
+    return args->is_resolve = true;
+}
+
+static bool take_json(struct vast_args *args, const char *value, struct err *err)
+{
+    (void)value;
+    (void)err;
+    return args->is_json = true;
+}
+
+static bool take_allow_private(struct vast_args *args, const char *value, struct err *err)
+{
+    (void)value;
+    (void)err;
+    return args->allow_private = true;
+}
+
+/* clang-format off */
+static const struct option {
+    const char *name;
+    bool has_value;
+    bool (*take)(struct vast_args *args, const char *value, struct err *err);
+} options[] = {
+    {"--resolve",       false, take_resolve},
+    {"--json",          false, take_json},
+    {"--proxy",         true,  take_proxy},
+    {"--proxy-file",    true,  take_proxy_file},
+    {"--allow-private", false, take_allow_private},
+    {"--provider",      true,  take_provider},
+    {"--param",         true,  take_param},
+    {"--max-wrappers",  true,  take_max_wrappers},
+    {"--timeout",       true,  take_timeout},
+    {"--xsd",           true,  take_xsd},
+};
+/* clang-format on */
+
+/* The value behind "--name=", or NULL when arg is "--name" alone; false when it is neither. */
+static bool is_option(const struct option *option, char *arg, char **value)
+{
+    size_t len = strlen(option->name);
+
+    if (strncmp(arg, option->name, len) != 0 || (arg[len] && arg[len] != '='))
+        return false;
+    *value = arg[len] ? arg + len + 1 : NULL;
+    return true;
+}
+
+static bool take_option(struct vast_args *args, char **argv, int left, int *used, struct err *err)
+{
+    char *value;
+
+    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        const struct option *option = &options[i];
+
+        if (!is_option(option, argv[0], &value))
+            continue;
+        if (!option->has_value && value)
+            return err_set(err, ERR_BAD_INPUT, "%s takes no value", option->name);
+        if (option->has_value && !value) {
+            if (left < 2)
+                return err_set(err, ERR_BAD_INPUT, "%s needs a value", option->name);
+            value = argv[1];
+            *used = 2;
+        }
+        return option->take(args, value, err);
+    }
+    return err_set(err, ERR_BAD_INPUT, "no option \"%.*s\"", (int)strcspn(argv[0], "="), argv[0]);
+}
+
+static bool read_proxy(struct vast_args *args, struct err *err)
+{
+    const char *environment = getenv("TRACEPOOL_PROXY");
+
+    if (!args->proxy_text.len && environment && environment[0] &&
+        !keep_proxy(args, str_from(environment), err))
+        return false;
+    return !args->proxy_text.len || tracer_proxy_parse(args->arena, args->proxy_text, &args->proxy, err);
+}
+
+static bool take_source(struct vast_args *args, const char *value, struct err *err)
+{
+    if (args->source)
+        return err_set(err, ERR_BAD_INPUT, "one document at a time, not also \"%s\"", value);
+    args->source = value;
+    return true;
+}
+
+static bool parse(struct vast_args *args, int argc, char **argv, struct err *err)
+{
+    for (int i = 1, used; i < argc; i += used) {
+        bool is_text = argv[i][0] != '-' || !argv[i][1];
+
+        used = 1;
+        if (!(is_text ? take_source(args, argv[i], err) : take_option(args, argv + i, argc - i, &used, err)))
+            return false;
+    }
+    if (!args->source && !args->provider.base_url.len)
+        return err_set(err, ERR_BAD_INPUT, "which document?");
+    if (args->max_wrappers >= 0)
+        args->provider.max_wrappers = args->max_wrappers;
+    return read_proxy(args, err);
+}
+
+bool vast_args_read(struct vast_args *args, const struct conf *conf, struct arena *a, int argc, char **argv,
+                    struct err *err)
+{
+    *args = (struct vast_args){.arena = a,
+                               .allow_private = conf->trace_allow_private,
+                               .provider = vast_provider_default(),
+                               .max_wrappers = -1,
+                               .total_timeout_ms = 30000};
+    return parse(args, argc, argv, err);
+}
+
+bool vast_args_read_file(const char *path, struct buf *out, struct err *err)
+{
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rbe");
+    char piece[16384];
+    int failure = 0;
+
+    if (!file)
+        return err_set(err, ERR_IO, "%.150s: %s", path, strerror(errno));
+    for (size_t n; (n = fread(piece, 1, sizeof(piece), file)) > 0 && !out->is_full;)
+        buf_append(out, piece, n);
+    if (ferror(file))
+        failure = errno;
+    if (file != stdin)
+        fclose(file);
+    if (failure)
+        return err_set(err, ERR_IO, "%.150s: %s", path, strerror(failure));
+    return !out->is_full || err_set(err, ERR_TOO_BIG, "%.150s: longer than %zu bytes", path, out->max);
+}

@@ -1,0 +1,429 @@
+/*
+ * vast_fetch.c - one request after the other on one easy handle; redirects and retries by hand.
+ *
+ * A session waits for exactly one thing: the transfer, or its timer (a refusal that is told on the loop's
+ * next turn, or a pause before another attempt).
+ */
+#include "worker/vast_fetch.h"
+
+#include "common/buf.h"
+#include "common/curl_loop.h"
+#include "common/guard.h"
+#include "common/loop.h"
+#include "worker/chain/classify.h"
+#include "worker/chain/head.h"
+#include "worker/tracer/proxy.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+enum { PAUSE_MS = 250 };
+
+static const char ACCEPT[] = "Accept: application/xml, text/xml, */*;q=0.8";
+
+struct vast_fetcher {
+    uv_loop_t *loop;
+    struct curl_loop *wire;
+    int open_handles;
+    bool is_closing;
+    void (*on_closed)(void *arg);
+    void *arg;
+};
+
+struct vast_session {
+    struct vast_fetcher *fetcher;
+    struct arena *arena;
+    struct vast_fetch_options options;
+    uv_timer_t timer;
+    CURL *easy;
+    CURLSH *share;
+    struct curl_slist *headers;
+    struct guard_policy policy;
+    bool has_named_proxy; /* its address is known when libcurl has resolved it */
+    bool is_on_wire;
+    void (*done)(void *arg, const struct vast_answer *answer);
+    void *arg;
+    struct url first, url; /* of the request, and of its last redirect */
+    int64_t started_ms, deadline_ms;
+    int redirects, attempts;
+    bool has_answered; /* anything, since the session began */
+    /* of the transfer on the wire */
+    struct head head;
+    struct buf body;
+    size_t header_bytes;
+    bool is_head_too_big, is_body_too_big, is_guarded;
+    struct err guard_err, err;
+    char error[CURL_ERROR_SIZE];
+};
+
+static void fetcher_handle_closed(struct vast_fetcher *f)
+{
+    if (--f->open_handles > 0 || !f->is_closing)
+        return;
+    if (f->on_closed)
+        f->on_closed(f->arg);
+    free(f);
+}
+
+/* --- callbacks of libcurl --------------------------------------------------------------------------- */
+
+static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
+{
+    struct vast_session *s = arg;
+    size_t len = size * n;
+
+    s->header_bytes += len;
+    if (s->header_bytes <= s->options.max_header && head_line(s->arena, &s->head, (struct str){bytes, len}))
+        return len;
+    s->is_head_too_big = true;
+    return 0;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
+{
+    struct vast_session *s = arg;
+
+    if (buf_append(&s->body, bytes, size * n))
+        return size * n;
+    s->is_body_too_big = true;
+    return 0;
+}
+
+/* The one place where a connection is made. Behind a proxy every connection goes to the proxy. */
+static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct vast_session *s = arg;
+    int fd;
+
+    (void)purpose;
+    if (s->has_named_proxy)
+        memcpy(&s->policy.proxy, &address->addr, address->addrlen);
+    if (!guard_allows_connect(&address->addr, &s->policy, &s->guard_err)) {
+        s->is_guarded = true;
+        return CURL_SOCKET_BAD;
+    }
+    fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+    return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
+/* --- the end of a request --------------------------------------------------------------------------- */
+
+static void on_timer(uv_timer_t *timer);
+
+/* On the loop's next turn, when that is asked for with 0. */
+static void wait_for(struct vast_session *s, int64_t ms)
+{
+    uv_update_time(s->fetcher->loop);
+    uv_timer_start(&s->timer, on_timer, (uint64_t)ms, 0);
+}
+
+static void tell(struct vast_session *s)
+{
+    struct vast_answer answer = {.status = s->err.code == ERR_OK || s->head.is_complete ? s->head.status : 0,
+                                 .final_url = s->url.href,
+                                 .ms = loop_now_ms() - s->started_ms,
+                                 .err = s->err};
+    void (*done)(void *arg, const struct vast_answer *answer) = s->done;
+
+    if (s->err.code == ERR_OK)
+        answer.body = buf_str(&s->body);
+    s->done = NULL;
+    done(s->arg, &answer);
+}
+
+/* --- a transfer begins ------------------------------------------------------------------------------ */
+
+static int64_t time_left(const struct vast_session *s)
+{
+    return s->deadline_ms - loop_now_ms();
+}
+
+static void forget_transfer(struct vast_session *s)
+{
+    s->head = (struct head){.content_length = -1};
+    s->header_bytes = 0;
+    s->is_head_too_big = s->is_body_too_big = s->is_guarded = false;
+    s->error[0] = 0;
+    s->err.code = ERR_OK;
+    buf_clear(&s->body);
+}
+
+static bool put_on_wire(struct vast_session *s)
+{
+    const char *href = arena_cstr(s->arena, url_without_fragment(&s->url));
+    int64_t left = time_left(s);
+
+    if (!guard_allows_hop(&s->url, &s->policy, &s->err))
+        return false;
+    if (!href)
+        return err_set(&s->err, ERR_TOO_BIG, "the trace's memory is used up");
+    if (left <= 0)
+        return err_set(&s->err, ERR_TARGET_TIMEOUT, "%.*s: no time left", STR_ARG(s->url.host));
+    curl_easy_setopt(s->easy, CURLOPT_URL, href);
+    curl_easy_setopt(s->easy, CURLOPT_TIMEOUT_MS, (long)left);
+    if (!curl_loop_add(s->fetcher->wire, s->easy, s))
+        return err_set(&s->err, ERR_INTERNAL, "libcurl did not take the transfer");
+    return s->is_on_wire = true;
+}
+
+static void begin(struct vast_session *s)
+{
+    forget_transfer(s);
+    if (!put_on_wire(s))
+        wait_for(s, 0);
+}
+
+/* --- a transfer has ended --------------------------------------------------------------------------- */
+
+static bool is_worth_another(const struct vast_session *s)
+{
+    int status = s->head.status;
+
+    if (s->attempts >= s->options.retries || time_left(s) <= PAUSE_MS << s->attempts)
+        return false;
+    if (s->err.code != ERR_OK)
+        return !s->head.is_complete && err_is_retryable(s->err.code);
+    return status == 429 || (status >= 502 && status <= 504);
+}
+
+static void note_failure(struct vast_session *s, CURLcode code)
+{
+    long connect_status = 0, proxy_error = 0;
+    curl_off_t connect_us = 0;
+    struct transfer_facts facts = {.code = code,
+                                   .has_proxy = s->policy.has_proxy,
+                                   .is_proxy_tls = str_equal(s->options.proxy.scheme, STR("https")),
+                                   .is_socks = str_equal(s->options.proxy.scheme, STR("socks5h")),
+                                   .is_target_tls = str_equal(s->url.scheme, STR("https")),
+                                   .is_proxy_alive = s->has_answered,
+                                   .is_guarded = s->is_guarded,
+                                   .is_head_too_big = s->is_head_too_big};
+
+    curl_easy_getinfo(s->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+    curl_easy_getinfo(s->easy, CURLINFO_PROXY_ERROR, &proxy_error);
+    curl_easy_getinfo(s->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
+    facts.connect_status = (int)connect_status;
+    facts.proxy_error = proxy_error;
+    facts.is_connected = connect_us > 0;
+    if (s->is_guarded)
+        s->err = s->guard_err;
+    else if (s->is_body_too_big)
+        err_set(&s->err, ERR_TOO_BIG, "%.*s: more than %zu bytes", STR_ARG(s->url.host), s->options.max_body);
+    else
+        err_set(&s->err, classify_transfer(&facts), "%.*s: %s", STR_ARG(s->url.host),
+                s->error[0] ? s->error : curl_easy_strerror(code));
+}
+
+/* Where the answer redirects to; false with an error when that cannot be followed. */
+static bool follow(struct vast_session *s)
+{
+    struct url next;
+
+    if (s->redirects == s->options.max_redirects)
+        return err_set(&s->err, ERR_TOO_MANY_HOPS, "more than %d redirects", s->options.max_redirects);
+    if (!url_parse(s->arena, s->head.location, &s->url, &next, &s->err))
+        return false;
+    s->redirects++;
+    s->url = next;
+    return true;
+}
+
+static void end_transfer(struct vast_session *s, CURLcode code)
+{
+    s->has_answered |= s->head.status > 0;
+    if (code != CURLE_OK)
+        note_failure(s, code);
+    if (is_worth_another(s)) {
+        wait_for(s, PAUSE_MS << s->attempts++);
+        s->err.code = ERR_OK;
+        s->url = s->first;
+        s->redirects = 0;
+    } else if (s->err.code == ERR_OK && head_is_redirect(&s->head) && follow(s)) {
+        begin(s);
+    } else {
+        tell(s);
+    }
+}
+
+static void on_transfer_done(void *arg, CURL *easy, CURLcode code)
+{
+    struct vast_session *s = arg;
+
+    curl_loop_remove(s->fetcher->wire, easy);
+    s->is_on_wire = false;
+    end_transfer(s, code);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct vast_session *s = container_of(timer, struct vast_session, timer);
+
+    if (s->err.code != ERR_OK)
+        tell(s);
+    else
+        begin(s);
+}
+
+/* --- the session ------------------------------------------------------------------------------------ */
+
+static bool set_route(struct vast_session *s)
+{
+    const struct trace_proxy *proxy = &s->options.proxy;
+    const char *url = proxy->scheme.len ? tracer_proxy_url(s->arena, proxy) : "";
+
+    s->policy.allow_private = s->options.allow_private;
+    s->policy.has_proxy = proxy->scheme.len > 0;
+    if (s->policy.has_proxy)
+        s->has_named_proxy = !tracer_proxy_address(proxy, &s->policy.proxy);
+    curl_easy_setopt(s->easy, CURLOPT_PROXY, url); /* "" also keeps libcurl from the environment's */
+    curl_easy_setopt(s->easy, CURLOPT_NOPROXY, "");
+    curl_easy_setopt(s->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    if (proxy->user.len)
+        curl_easy_setopt(s->easy, CURLOPT_PROXYUSERNAME, arena_cstr(s->arena, proxy->user));
+    if (proxy->password.len)
+        curl_easy_setopt(s->easy, CURLOPT_PROXYPASSWORD, arena_cstr(s->arena, proxy->password));
+    curl_easy_setopt(s->easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    curl_easy_setopt(s->easy, CURLOPT_OPENSOCKETDATA, s);
+    curl_easy_setopt(s->easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(s->easy, CURLOPT_QUICK_EXIT, 1L); /* never wait for a resolver's thread */
+    curl_easy_setopt(s->easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(s->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)s->options.connect_timeout_ms);
+    if (s->options.ca_file.len) {
+        curl_easy_setopt(s->easy, CURLOPT_CAINFO, arena_cstr(s->arena, s->options.ca_file));
+        curl_easy_setopt(s->easy, CURLOPT_PROXY_CAINFO, arena_cstr(s->arena, s->options.ca_file));
+    }
+    return !s->arena->is_full;
+}
+
+static void add_header(struct vast_session *s, const char *line)
+{
+    struct curl_slist *more = line ? curl_slist_append(s->headers, line) : NULL;
+
+    if (more)
+        s->headers = more;
+}
+
+static void set_request(struct vast_session *s)
+{
+    add_header(s, ACCEPT);
+    for (int i = 0; i < s->options.nheaders; i++)
+        add_header(s, arena_cstr(s->arena, s->options.headers[i]));
+    curl_easy_setopt(s->easy, CURLOPT_HTTPHEADER, s->headers);
+    curl_easy_setopt(s->easy, CURLOPT_USERAGENT, arena_cstr(s->arena, s->options.user_agent));
+    curl_easy_setopt(s->easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(s->easy, CURLOPT_HEADERDATA, s);
+    curl_easy_setopt(s->easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(s->easy, CURLOPT_WRITEDATA, s);
+    curl_easy_setopt(s->easy, CURLOPT_ERRORBUFFER, s->error);
+    curl_easy_setopt(s->easy, CURLOPT_SHARE, s->share);
+    curl_easy_setopt(s->easy, CURLOPT_COOKIEFILE, "");
+    curl_easy_setopt(s->easy, CURLOPT_ACCEPT_ENCODING, "");
+    curl_easy_setopt(s->easy, CURLOPT_PATH_AS_IS, 1L);
+}
+
+static void start_curl(struct vast_session *s)
+{
+    static const curl_lock_data shared[] = {CURL_LOCK_DATA_CONNECT, CURL_LOCK_DATA_DNS,
+                                            CURL_LOCK_DATA_SSL_SESSION, CURL_LOCK_DATA_COOKIE};
+
+    s->easy = curl_easy_init();
+    s->share = curl_share_init();
+    if (!s->easy || !s->share)
+        abort();
+    for (size_t i = 0; i < ARRAY_LEN(shared); i++)
+        curl_share_setopt(s->share, CURLSHOPT_SHARE, shared[i]);
+}
+
+struct vast_session *vast_session_start(struct vast_fetcher *f, struct arena *a,
+                                        const struct vast_fetch_options *options, struct err *err)
+{
+    struct vast_session *s;
+
+    if (!tracer_proxy_check(&options->proxy, err))
+        return NULL;
+    s = calloc(1, sizeof(*s));
+    if (!s)
+        abort();
+    *s = (struct vast_session){.fetcher = f, .arena = a, .options = *options};
+    buf_init(&s->body, options->max_body);
+    uv_timer_init(f->loop, &s->timer);
+    f->open_handles++;
+    start_curl(s);
+    set_request(s);
+    if (set_route(s))
+        return s;
+    vast_session_end(s);
+    err_set(err, ERR_TOO_BIG, "the trace's memory is used up");
+    return NULL;
+}
+
+void vast_session_get(struct vast_session *s, struct str url, int64_t timeout_ms,
+                      void (*done)(void *arg, const struct vast_answer *answer), void *arg)
+{
+    int64_t ms = timeout_ms < s->options.timeout_ms ? timeout_ms : s->options.timeout_ms;
+
+    s->done = done;
+    s->arg = arg;
+    s->started_ms = loop_now_ms();
+    s->deadline_ms = s->started_ms + ms;
+    s->redirects = s->attempts = 0;
+    forget_transfer(s);
+    if (url_parse(s->arena, url, NULL, &s->first, &s->err)) {
+        s->url = s->first;
+        begin(s);
+    } else {
+        s->url = (struct url){.href = url};
+        wait_for(s, 0);
+    }
+}
+
+static void on_session_closed(uv_handle_t *handle)
+{
+    struct vast_session *s = container_of((uv_timer_t *)handle, struct vast_session, timer);
+    struct vast_fetcher *f = s->fetcher;
+
+    free(s);
+    fetcher_handle_closed(f);
+}
+
+void vast_session_end(struct vast_session *s)
+{
+    if (!s)
+        return;
+    if (s->is_on_wire)
+        curl_loop_remove(s->fetcher->wire, s->easy);
+    curl_easy_cleanup(s->easy);
+    curl_share_cleanup(s->share);
+    curl_slist_free_all(s->headers);
+    buf_finish(&s->body);
+    uv_close((uv_handle_t *)&s->timer, on_session_closed);
+}
+
+/* --- the fetcher ------------------------------------------------------------------------------------ */
+
+struct vast_fetcher *vast_fetcher_create(uv_loop_t *loop)
+{
+    struct vast_fetcher *f = calloc(1, sizeof(*f));
+
+    if (!f)
+        abort();
+    f->loop = loop;
+    f->wire = curl_loop_create(loop, on_transfer_done);
+    f->open_handles = 1;
+    return f;
+}
+
+static void on_wire_closed(void *arg)
+{
+    fetcher_handle_closed(arg);
+}
+
+void vast_fetcher_destroy(struct vast_fetcher *f, void (*on_closed)(void *arg), void *arg)
+{
+    if (!f)
+        return;
+    f->is_closing = true;
+    f->on_closed = on_closed;
+    f->arg = arg;
+    curl_loop_destroy(f->wire, on_wire_closed, f);
+}

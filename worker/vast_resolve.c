@@ -1,0 +1,140 @@
+/*
+ * vast_resolve.c - asks the resolver what it wants, gets that from cache or network, and hands it over.
+ */
+#include "worker/vast_resolve.h"
+
+#include "common/loop.h"
+
+struct vast_resolve {
+    struct arena *arena;
+    struct vast_resolve_request request;
+    struct vast_resolver *resolver; /* in the arena: it outlives this */
+    struct vast_session *session;   /* NULL until something has to be fetched */
+    struct vast_fetcher *fetcher;
+    uv_idle_t begin;
+    int64_t deadline_ms;
+    struct str wanted;
+    void (*done)(void *arg, struct vast_resolver *r, const struct err *err);
+    void *arg;
+};
+
+static void on_begin_closed(uv_handle_t *handle)
+{
+    free(container_of((uv_idle_t *)handle, struct vast_resolve, begin));
+}
+
+void vast_resolve_cancel(struct vast_resolve *v)
+{
+    vast_session_end(v->session);
+    v->session = NULL;
+    uv_close((uv_handle_t *)&v->begin, on_begin_closed);
+}
+
+static void end(struct vast_resolve *v, const struct err *err)
+{
+    void (*done)(void *arg, struct vast_resolver *r, const struct err *err) = v->done;
+    struct vast_resolver *r = v->resolver;
+    void *arg = v->arg;
+
+    vast_resolve_cancel(v);
+    done(arg, err->code == ERR_OK ? r : NULL, err);
+}
+
+static bool take_from_cache(struct vast_resolve *v, struct vast_answer *answer)
+{
+    if (!v->request.cache || !vast_cache_get(v->request.cache, v->wanted, loop_now_ms(), answer))
+        return false;
+    answer->ms = 0;
+    return true;
+}
+
+static void keep(struct vast_resolve *v, const struct vast_answer *answer)
+{
+    if (v->request.cache && v->request.cache_ttl_ms > 0 && answer->err.code == ERR_OK &&
+        answer->status == 200)
+        vast_cache_put(v->request.cache, v->wanted, answer, loop_now_ms() + v->request.cache_ttl_ms);
+}
+
+static void go_on(struct vast_resolve *v);
+
+static void on_answer(void *arg, const struct vast_answer *answer)
+{
+    struct vast_resolve *v = arg;
+    struct err err;
+
+    keep(v, answer);
+    if (vast_resolver_answer(v->resolver, answer, &err))
+        go_on(v);
+    else
+        end(v, &err);
+}
+
+static bool fetch(struct vast_resolve *v, struct err *err)
+{
+    if (!v->session)
+        v->session = vast_session_start(v->fetcher, v->arena, &v->request.fetch, err);
+    if (!v->session)
+        return false;
+    vast_session_get(v->session, v->wanted, v->deadline_ms - loop_now_ms(), on_answer, v);
+    return true;
+}
+
+/* Answers from the cache are taken at once; the first that must be fetched ends the turn. */
+static void go_on(struct vast_resolve *v)
+{
+    struct vast_answer answer;
+    struct err err = {.code = ERR_OK};
+
+    while (vast_resolver_next(v->resolver, &v->wanted)) {
+        if (!take_from_cache(v, &answer)) {
+            if (!fetch(v, &err))
+                end(v, &err);
+            return;
+        }
+        if (!vast_resolver_answer(v->resolver, &answer, &err))
+            return end(v, &err);
+    }
+    if (v->arena->is_full)
+        err_set(&err, ERR_TOO_BIG, "the wrapper chain needs more than %zu bytes", v->arena->ceiling);
+    end(v, &err);
+}
+
+static void on_begin(uv_idle_t *idle)
+{
+    struct vast_resolve *v = container_of(idle, struct vast_resolve, begin);
+    const struct vast_resolve_request *r = &v->request;
+    struct err err;
+    bool is_begun;
+
+    uv_idle_stop(idle);
+    is_begun = r->url.len ? vast_resolver_url(v->resolver, r->url, &err)
+                          : vast_resolver_source(v->resolver, r->bytes, r->document_url, &err);
+    if (is_begun)
+        go_on(v);
+    else
+        end(v, &err);
+}
+
+struct vast_resolve *
+vast_resolve_start(struct vast_fetcher *f, uv_loop_t *loop, struct arena *a,
+                   const struct vast_resolve_request *request,
+                   void (*done)(void *arg, struct vast_resolver *r, const struct err *err), void *arg)
+{
+    struct vast_resolve *v = calloc(1, sizeof(*v));
+
+    if (!v)
+        abort();
+    v->resolver = arena_alloc(a, sizeof(*v->resolver));
+    if (!v->resolver)
+        abort();
+    v->arena = a;
+    v->request = *request;
+    v->fetcher = f;
+    v->done = done;
+    v->arg = arg;
+    v->deadline_ms = loop_now_ms() + request->total_timeout_ms;
+    vast_resolver_begin(v->resolver, a, &request->resolver);
+    uv_idle_init(loop, &v->begin);
+    uv_idle_start(&v->begin, on_begin);
+    return v;
+}

@@ -1,0 +1,38 @@
+/*
+ * vast_resolve.h - a wrapper chain over the network: the resolver of worker/vast with the fetcher as its
+ * hands.
+ */
+#ifndef TRACEPOOL_WORKER_VAST_RESOLVE_H
+#define TRACEPOOL_WORKER_VAST_RESOLVE_H
+
+#include "worker/vast/cache.h"
+#include "worker/vast_fetch.h"
+
+/* Views must live until the resolution is done. */
+struct vast_resolve_request {
+    struct str url;          /* to begin with; or, when it is empty, */
+    struct str bytes;        /* a document, */
+    struct str document_url; /* and where it came from; may be empty */
+    struct vast_resolver_options resolver;
+    struct vast_fetch_options fetch;
+    int64_t total_timeout_ms;
+    struct vast_cache *cache; /* answers are kept there for cache_ttl_ms; NULL: nothing is kept */
+    int64_t cache_ttl_ms;
+};
+
+struct vast_resolve;
+
+/*
+ * done is called once, on the loop and never from within, with a resolver whose result is complete and lives
+ * in the arena; or with *err when there is none (ERR_BAD_URL, ERR_BAD_INPUT, ERR_TOO_BIG). The resolution is
+ * invalid afterwards. When total_timeout_ms is over, what was found so far is the result, and the rest is
+ * 301.
+ */
+struct vast_resolve *
+vast_resolve_start(struct vast_fetcher *f, uv_loop_t *loop, struct arena *a,
+                   const struct vast_resolve_request *request,
+                   void (*done)(void *arg, struct vast_resolver *r, const struct err *err), void *arg);
+/* Stops it before it is done; done is not called. */
+void vast_resolve_cancel(struct vast_resolve *v);
+
+#endif
