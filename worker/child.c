@@ -224,8 +224,10 @@ static void start(struct child *c, struct launcher *launcher)
     secrets_init(&c->secrets, c->conf->worker_secrets_dir);
     metrics_set(METRIC_TRACES_RUNNING, 0); /* a predecessor may have died with some */
     modes_init(&c->modes, &c->loop, c->conf, launcher);
+    c->fetcher = vast_fetcher_create(&c->loop);
     connect_database(c);
     finish_init(&c->finish, &c->loop, c->pg, c->me->incarnation, on_stored, c);
+    c->finish.tracking_mode = c->conf->tracking_mode;
     claims_init(&c->claims, &c->loop, c->conf, c->pg, c->me->incarnation);
     c->claims.free_slots = free_slots;
     c->claims.on_rows = on_rows;
@@ -253,6 +255,7 @@ static void finish(struct child *c)
     finish_close(&c->finish);
     tracking_close(&c->tracking);
     modes_close(&c->modes);
+    vast_fetcher_destroy(c->fetcher, NULL, NULL);
     pg_destroy(c->pg, NULL, NULL);
     if (c->listen)
         pg_destroy(c->listen, NULL, NULL);

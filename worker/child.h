@@ -17,6 +17,7 @@
 #include "worker/trace.h"
 #include "worker/tracking.h"
 #include "worker/upkeep.h"
+#include "worker/vast_fetch.h"
 
 struct child {
     uv_loop_t loop;
@@ -25,6 +26,7 @@ struct child {
     struct pg *pg;     /* queries; LISTEN too, unless it goes through a pooler */
     struct pg *listen; /* database.listen_url; NULL without one */
     struct modes modes;
+    struct vast_fetcher *fetcher; /* of wrappers */
     struct secrets secrets;
     struct claims claims;
     struct finish finish;

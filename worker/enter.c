@@ -3,6 +3,7 @@
  *
  * Callbacks below turn what happened into an event and step; they start nothing themselves.
  */
+#include "worker/ads.h"
 #include "worker/child.h"
 
 #include "common/log.h"
@@ -102,7 +103,7 @@ static void on_http_done(void *arg, struct trace_result *result)
         t->http = result;
     else
         t->result = result;
-    trace_step(t, is_for_browser ? EV_BROWSE : EV_DONE);
+    trace_step(t, is_for_browser ? EV_BROWSE : ads_found(result) ? EV_AD : EV_DONE);
 }
 
 static enum trace_event enter_http(struct trace *t)
@@ -138,8 +139,31 @@ static enum trace_event enter_browser(struct trace *t)
     return EV_WAIT;
 }
 
+static void on_ads(void *arg, struct vast_resolver *resolver, const struct err *err)
+{
+    struct trace *t = arg;
+
+    t->resolve = NULL;
+    t->ads = ads_json(t, resolver, err, &t->child->tracking.sender);
+    trace_step(t, EV_DONE);
+}
+
+/* An ad that can't be resolved in time is still the end of a good chain: its wrappers' rest is 301. */
+static enum trace_event enter_ads(struct trace *t)
+{
+    int64_t left_ms = trace_ends_ms(t) - loop_now_ms() - TRACER_GRACE_MS;
+
+    t->resolve = ads_resolve(t->child->fetcher, &t->child->loop, t, t->child->conf, left_ms > 1 ? left_ms : 1,
+                             on_ads, t);
+    arm_deadline(t, trace_ends_ms(t) + TRACER_GRACE_MS);
+    return EV_WAIT;
+}
+
 static enum trace_event enter_finishing(struct trace *t)
 {
+    if (t->resolve)
+        vast_resolve_cancel(t->resolve);
+    t->resolve = NULL;
     if (t->job)
         tracer_cancel(t->job);
     if (t->page)
@@ -160,6 +184,6 @@ static enum trace_event enter_gone(struct trace *t)
 }
 
 const trace_enter_fn trace_enter[TRACE_STATE_COUNT] = {
-    [TRACE_CLAIMED] = enter_claimed,     [TRACE_HTTP] = enter_http, [TRACE_BROWSER] = enter_browser,
-    [TRACE_FINISHING] = enter_finishing, [TRACE_GONE] = enter_gone,
+    [TRACE_CLAIMED] = enter_claimed, [TRACE_HTTP] = enter_http,           [TRACE_BROWSER] = enter_browser,
+    [TRACE_ADS] = enter_ads,         [TRACE_FINISHING] = enter_finishing, [TRACE_GONE] = enter_gone,
 };

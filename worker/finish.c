@@ -253,16 +253,35 @@ static void on_answer(void *arg, PGresult *res, const char *sqlstate, const stru
         unanswered(f, err);
 }
 
+/* The ads that results came with; NULL without any. Where PostgreSQL refused a result, its ad is left out. */
+static json_t *sent_ads(const struct finish *f)
+{
+    json_t *all = NULL;
+
+    for (int i = 0; i < f->nsent && !f->is_return; i++) {
+        if (!f->sent[i]->ads || f->sent[i]->is_cut)
+            continue;
+        if (!all)
+            all = json_array();
+        json_array_append(all, f->sent[i]->ads);
+    }
+    return all;
+}
+
 static void send_batch(struct finish *f)
 {
     SCOPED(json_t) all = sent_json(f);
-    SCOPED_VALUE(buf) text;
-    const char *values[2] = {f->worker, NULL};
+    SCOPED(json_t) ads = sent_ads(f);
+    SCOPED_VALUE(buf) text = {.max = STATEMENT_MAX_BYTES};
+    SCOPED_VALUE(buf) ads_text = {.max = STATEMENT_MAX_BYTES};
+    const char *values[4] = {f->worker, NULL, NULL, f->tracking_mode};
 
-    buf_init(&text, STATEMENT_MAX_BYTES);
     json_write(all, &text);
     values[1] = buf_cstr(&text);
-    pg_send(f->pg, f->is_return ? Q_GIVE_BACK : Q_FINISH, values, 0, on_answer, f);
+    if (ads)
+        json_write(ads, &ads_text);
+    values[2] = buf_cstr(&ads_text);
+    pg_send(f->pg, f->is_return ? Q_GIVE_BACK : ads ? Q_FINISH_WITH_ADS : Q_FINISH, values, 0, on_answer, f);
 }
 
 static void send_next(struct finish *f)

@@ -20,8 +20,9 @@ struct finish {
     struct trace *first, *last;       /* waiting */
     struct trace *sent[FINISH_BATCH]; /* on their way; NULL where one went away meanwhile */
     int nsent;
-    bool is_return; /* what was sent is handed back rather than finished */
-    int alone;      /* this many statements carry one trace each: one of them is refused */
+    bool is_return;            /* what was sent is handed back rather than finished */
+    const char *tracking_mode; /* the setting; borrowed */
+    int alone;                 /* this many statements carry one trace each: one of them is refused */
     uv_timer_t retry;
     void (*on_stored)(void *arg); /* after each statement that was taken */
     void *arg;

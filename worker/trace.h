@@ -23,6 +23,7 @@
     X(CLAIMED,     true,          "the loop to pick it up")                     \
     X(HTTP,        true,          "the redirect chain over HTTP")               \
     X(BROWSER,     true,          "Chromium to settle on a page")               \
+    X(ADS,         true,          "wrappers to lead to ads")                    \
     X(FINISHING,   true,          "PostgreSQL to take result and proxy")        \
     X(GONE,        false,         "nothing")
 
@@ -30,6 +31,7 @@
 #define TRACE_EVENTS(X)                                                         \
     X(GO,          "it can be traced")                                          \
     X(BROWSE,      "it needs a browser: asked for, or by the verdict on the last page") \
+    X(AD,          "the chain ended in an ad")                                  \
     X(DONE,        "a result, good or bad")                                     \
     X(FAIL,        "it can't go on; t->err says why")                           \
     X(TIMEOUT,     "the state's deadline passed")                               \
@@ -45,6 +47,7 @@
     X(CLAIMED,     LET_GO,   FINISHING)                                         \
     X(HTTP,        DONE,     FINISHING)                                         \
     X(HTTP,        BROWSE,   BROWSER)                                           \
+    X(HTTP,        AD,       ADS)                                               \
     X(HTTP,        FAIL,     FINISHING)                                         \
     X(HTTP,        TIMEOUT,  FINISHING)                                         \
     X(HTTP,        LET_GO,   FINISHING)                                         \
@@ -52,6 +55,10 @@
     X(BROWSER,     FAIL,     FINISHING)                                         \
     X(BROWSER,     TIMEOUT,  FINISHING)                                         \
     X(BROWSER,     LET_GO,   FINISHING)                                         \
+    X(ADS,         DONE,     FINISHING)                                         \
+    X(ADS,         FAIL,     FINISHING)                                         \
+    X(ADS,         TIMEOUT,  FINISHING)                                         \
+    X(ADS,         LET_GO,   FINISHING)                                         \
     X(FINISHING,   STORED,   GONE)                                              \
     X(FINISHING,   FAIL,     GONE)     /* PostgreSQL can't take it: the lease's end frees the proxy */ \
     X(FINISHING,   TIMEOUT,  GONE)     /* the lease has ended: it is someone else's by now */
@@ -94,6 +101,7 @@ struct trace_claim {
 struct child;
 struct tracer_job;
 struct browser_job;
+struct vast_resolve;
 
 struct trace {
     enum trace_state state; /* written by trace.c only */
@@ -104,6 +112,8 @@ struct trace {
     int64_t lease_until_ms; /* loop clock */
     struct tracer_job *job;
     struct browser_job *page;
+    struct vast_resolve *resolve;
+    json_t *ads; /* owned; what was found of an ad, for finish_traces_with_ads; NULL without one */
     struct trace_result *http;   /* mode auto: what HTTP found before the browser took over */
     struct trace_result *result; /* in the arena; NULL when it did not come to one */
     struct err err;              /* why there is no result, or none yet */

@@ -9,6 +9,7 @@
 #include "common/metrics.h"
 #include "common/pg/row.h"
 #include "worker/claim_row.h"
+#include "worker/vast_resolve.h"
 
 struct trace *child_find(struct child *c, struct str request_id, int attempt)
 {
@@ -23,6 +24,7 @@ static void on_trace_closed(uv_handle_t *handle)
 {
     struct trace *t = container_of((uv_timer_t *)handle, struct trace, deadline);
 
+    json_decref(t->ads);
     arena_finish(&t->arena);
     free(t);
 }
@@ -104,6 +106,8 @@ int child_leave_traces(struct child *c)
         next = t->next;
         if (t->job)
             tracer_cancel(t->job);
+        if (t->resolve)
+            vast_resolve_cancel(t->resolve);
         uv_close((uv_handle_t *)&t->deadline, on_trace_closed);
     }
     c->traces = NULL;

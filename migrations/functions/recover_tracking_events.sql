@@ -30,7 +30,7 @@ BEGIN
   -- Two impressions that ended at the same moment in two places may each have seen the other still open.
   v_views := v_views || ARRAY(SELECT DISTINCT e.ad_view_id
                                 FROM tracking_events e
-                               WHERE e.state IN ('pending', 'waiting') AND e.due_at <= v_now AND e.ord > 0
+                               WHERE e.state IN ('pending', 'waiting') AND e.due_at <= v_now AND e.mode = 'fire' AND e.ord > 0
                                  AND NOT impression_was_tracked(e.ad_view_id));
   IF cardinality(v_views) > 0 THEN
     v_total := v_total + skip_unseen_views(v_views);

@@ -7,7 +7,7 @@ AS $$
   WITH skipped AS (
     UPDATE tracking_events e
        SET state = 'skipped', reason = 'no impression was tracked', updated_at = clock_timestamp()
-     WHERE e.ad_view_id = ANY (p_views) AND e.ord > 0 AND e.state IN ('pending', 'waiting')
+     WHERE e.ad_view_id = ANY (p_views) AND e.mode = 'fire' AND e.ord > 0 AND e.state IN ('pending', 'waiting')
        AND NOT impression_was_tracked(e.ad_view_id)
        AND NOT EXISTS (SELECT
                          FROM tracking_events i

@@ -56,7 +56,7 @@ static enum trace_event gone(struct trace *t)
     return EV_WAIT;
 }
 
-const trace_enter_fn trace_enter[TRACE_STATE_COUNT] = {stay, stay, stay, gone};
+const trace_enter_fn trace_enter[TRACE_STATE_COUNT] = {[0 ... TRACE_GONE - 1] = stay, [TRACE_GONE] = gone};
 
 /* --- tools ----------------------------------------------------------------------------------- */
 

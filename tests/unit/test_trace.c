@@ -22,7 +22,7 @@ static enum trace_event enter(struct trace *t)
     return answers[t->state];
 }
 
-const trace_enter_fn trace_enter[TRACE_STATE_COUNT] = {enter, enter, enter, enter, enter};
+const trace_enter_fn trace_enter[TRACE_STATE_COUNT] = {enter, enter, enter, enter, enter, enter};
 
 static int setup(void **state)
 {
@@ -126,6 +126,7 @@ static const struct life lives[] = {
     {"lease over, no answer", EV_GO,    {EV_DONE, EV_TIMEOUT},   2, {TRACE_CLAIMED, TRACE_HTTP, TRACE_FINISHING, TRACE_GONE}, 4},
     {"asked for a browser",  EV_BROWSE, {EV_DONE, EV_STORED},    2, {TRACE_CLAIMED, TRACE_BROWSER, TRACE_FINISHING, TRACE_GONE}, 4},
     {"needs a browser",      EV_GO,     {EV_BROWSE, EV_DONE, EV_STORED}, 3, {TRACE_CLAIMED, TRACE_HTTP, TRACE_BROWSER, TRACE_FINISHING, TRACE_GONE}, 5},
+    {"ended in an ad",       EV_GO,     {EV_AD, EV_DONE, EV_STORED}, 3, {TRACE_CLAIMED, TRACE_HTTP, TRACE_ADS, TRACE_FINISHING, TRACE_GONE}, 5},
     {"refused by PostgreSQL", EV_GO,    {EV_DONE, EV_FAIL},      2, {TRACE_CLAIMED, TRACE_HTTP, TRACE_FINISHING, TRACE_GONE}, 4},
 };
 /* clang-format on */

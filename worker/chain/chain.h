@@ -131,7 +131,8 @@ struct trace_result {
     struct str detection_reason; /* empty unless the mode was auto */
     struct str final_url;        /* of the last hop */
     struct chain chain;
-    struct page_signs page;     /* of the last hop, as HTTP-only mode read it */
+    struct page_signs page; /* of the last hop, as HTTP-only mode read it */
+    struct str body;        /* what the last hop answered, when that is XML and was read whole; else empty */
     struct chain_param *params; /* of every hop's query; the last value of a name wins */
     int nparams;
     int64_t started_at_ms; /* since 1970, by the wall clock; 0: unknown */

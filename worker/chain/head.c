@@ -187,9 +187,22 @@ bool head_is_redirect(const struct head *head)
     return head->location.len && head_via(head) != VIA_START;
 }
 
+static struct str type_of(const struct head *head)
+{
+    return str_trim(str_slice(head->content_type, 0, str_find(head->content_type, 0, ';')));
+}
+
+bool head_may_be_xml(const struct head *head)
+{
+    struct str type = type_of(head);
+
+    return !head->is_attachment && (is_named(type, "text/xml") || is_named(type, "application/xml") ||
+                                    is_named(type, "text/plain") || str_ends_nocase(type, STR("+xml")));
+}
+
 bool head_may_be_page(const struct head *head)
 {
-    struct str type = str_trim(str_slice(head->content_type, 0, str_find(head->content_type, 0, ';')));
+    struct str type = type_of(head);
 
     if (head->is_attachment || head->status == 204 || head->status == 205 || head->status == 304)
         return false;

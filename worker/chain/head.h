@@ -35,5 +35,7 @@ bool head_is_redirect(const struct head *head);
 enum via head_via(const struct head *head);
 /* Whether a browser would show what follows as a page: HTML, or of no type that it says. */
 bool head_may_be_page(const struct head *head);
+/* Whether it is said to be XML, or plain text, as which XML is sometimes sent. */
+bool head_may_be_xml(const struct head *head);
 
 #endif

@@ -201,6 +201,19 @@ static void follow(struct tracer_job *job, struct step *step)
     visit(job, &step->url, step->via);
 }
 
+/* An answer that is XML is handed out: whoever asked for the trace may know what it is. */
+static void end_with_answer(struct tracer_job *job)
+{
+    const struct transfer *t = &job->transfer;
+    struct str body = str_trim(buf_str(&t->body));
+
+    if (t->plan == BODY_KEEP && !t->is_body_cut && t->head.status == 200 &&
+        (str_starts_nocase(body, STR("<?xml")) || str_starts_nocase(body, STR("<VAST")) ||
+         (head_may_be_xml(&t->head) && body.len && str_find(str_slice(body, 0, 4), 0, '<') < 4)))
+        job->result->body = arena_copy(job->arena, body);
+    job_end(job, OUTCOME_OK);
+}
+
 /* The head is here and as much of the body as there will be. */
 static void read_answer(struct tracer_job *job)
 {
@@ -212,7 +225,7 @@ static void read_answer(struct tracer_job *job)
         hsts_note(&job->hsts, &job->url, job->transfer.head.hsts);
     switch (next_step(job, &step, &err)) {
     case STEP_NONE:
-        return job_end(job, OUTCOME_OK);
+        return end_with_answer(job);
     case STEP_FOLLOW:
         return follow(job, &step);
     case STEP_FAILED:

@@ -47,7 +47,7 @@ static bool read_page(struct tracer_job *job, struct wish *wish)
     struct page page;
 
     job->result->page = (struct page_signs){0};
-    if (t->plan != BODY_KEEP || !t->body.len ||
+    if (t->plan != BODY_KEEP || !t->body.len || !head_may_be_page(&t->head) ||
         (!t->head.content_type.len && !page_is_html(buf_str(&t->body))))
         return true;
     if (!page_read(job->arena, buf_str(&t->body), t->head.content_type, &page))

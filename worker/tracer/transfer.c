@@ -18,7 +18,7 @@ static void plan_body(struct transfer *t)
 {
     const struct head *head = &t->head;
 
-    if (!head_is_redirect(head) && head_may_be_page(head)) {
+    if (!head_is_redirect(head) && (head_may_be_page(head) || head_may_be_xml(head))) {
         t->plan = BODY_KEEP;
         return;
     }
