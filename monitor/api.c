@@ -4,8 +4,10 @@
 #include "monitor/api.h"
 
 #include "common/json.h"
+#include "monitor/dashboard.h"
 #include "monitor/metrics.h"
 #include "monitor/monitor.h"
+#include "monitor/pages.h"
 #include "monitor/reply.h"
 #include "monitor/status.h"
 
@@ -17,6 +19,7 @@ static void get_health(struct monitor *m, struct httpd_conn *conn)
 
     json_put_str(body, "status", STR("ok"));
     json_put(body, "database", json_boolean(pg_is_up(m->db)));
+    json_put(body, "token", json_boolean(*m->conf->api_token)); /* is one asked for? */
     reply_json(conn, 200, body);
 }
 
@@ -31,6 +34,15 @@ static const struct route {
     {STR("/metrics"),                   false, metrics_get, NULL},
     {STR("/functions/v1/pool-monitor"), false, status_get,  status_post},
     {STR("/functions/v1/trace-worker"), false, NULL,        batch_post},
+    {STR("/dashboard/v1/overview"),     false, dashboard_get, NULL},
+    {STR("/dashboard/v1/history"),      false, dashboard_get, NULL},
+    {STR("/dashboard/v1/traces"),       false, dashboard_get, NULL},
+    {STR("/dashboard/v1/trace"),        false, dashboard_get, NULL},
+    {STR("/dashboard/v1/offers"),       false, dashboard_get, NULL},
+    {STR("/dashboard/v1/offer"),        false, dashboard_get, NULL},
+    {STR("/dashboard/v1/pool"),         false, dashboard_get, NULL},
+    {STR("/dashboard/v1/evidence"),     false, dashboard_get, NULL},
+    {STR("/dashboard/v1/changes"),      false, live_get,    NULL},
 };
 /* clang-format on */
 
@@ -86,12 +98,18 @@ void api_on_request(void *arg, struct httpd_conn *conn, const struct httpd_reque
     const struct route *route = find_route(request->head->path);
     bool is_post = request->head->method == HTTPD_POST;
 
+    if (m->is_ending) { /* its connection to the database is gone, and those of clients soon are */
+        reply_error(conn, 503, "the monitor is being stopped");
+        return;
+    }
+    if (pages_answer(conn, request->head))
+        return;
     if (!(route && route->is_open) && !may_call(m->conf, conn, request))
         return;
     if (!route) {
         reply_error(conn, 404,
-                    "no such path; there are /healthz, /metrics, /functions/v1/pool-monitor and "
-                    "/functions/v1/trace-worker");
+                    "no such path; there are /, /healthz, /metrics, /functions/v1/pool-monitor, "
+                    "/functions/v1/trace-worker and, for the page at /, /dashboard/v1/...");
         return;
     }
     handler answer = is_post ? route->post : route->get;

@@ -5,8 +5,10 @@
  *     GET  /metrics                      metrics.c
  *     GET  /functions/v1/pool-monitor    status.c; POST records a row of statistics
  *     POST /functions/v1/trace-worker    batch.c
+ *     GET  / and /assets/                pages.c: the dashboard's page (no token)
+ *     GET  /dashboard/v1/                dashboard.c, live.c: the data that it shows
  *
- * With a token configured, every path but /healthz wants `Authorization: Bearer TOKEN`; an unknown path
+ * With a token configured, every other path wants `Authorization: Bearer TOKEN`; an unknown path
  * is not told apart from a known one without it.
  */
 #ifndef TRACEPOOL_MONITOR_API_H

@@ -2,7 +2,7 @@
  * monitor.h - what the parts of the running monitor share.
  *
  * One process, one loop: db.c connects, snapshot.c ticks, api.c takes calls and hands them to status.c,
- * batch.c and metrics.c, serve.c starts all of it and ends it on SIGTERM.
+ * batch.c, metrics.c, dashboard.c and live.c, serve.c starts all of it and ends it on SIGTERM.
  */
 #ifndef TRACEPOOL_MONITOR_MONITOR_H
 #define TRACEPOOL_MONITOR_MONITOR_H
@@ -13,6 +13,7 @@
 #include "common/metrics.h"
 #include "common/pg/conn.h"
 #include "monitor/batch.h"
+#include "monitor/live.h"
 #include "monitor/queries_monitor.h"
 #include "monitor/snapshot.h"
 
@@ -24,6 +25,7 @@ struct monitor {
     struct httpd *httpd;
     struct snapshot snapshot;
     struct batches batches;
+    struct live live;
     struct loop_signals signals;
     bool is_ending;
     uv_timer_t drain;

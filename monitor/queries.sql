@@ -90,3 +90,43 @@ SELECT 'no_worker', '', count(*)
                     WHERE program = 'worker'
                       AND seen_at > clock_timestamp() - $1::int * interval '1 ms')
 HAVING count(*) > 0;
+
+-- name: dashboard_overview
+-- The dashboard's first page. $1 jsonb: silence_ms, after which a process counts as gone
+SELECT dashboard_overview(($1::jsonb->>'silence_ms')::int)::text AS answer;
+
+-- name: dashboard_history
+-- Statistics for charts. $1 jsonb: span, seconds
+SELECT dashboard_history(($1::jsonb->>'span')::int)::text AS answer;
+
+-- name: dashboard_traces
+-- A page of traces. $1 jsonb: see the function
+SELECT dashboard_traces($1::jsonb)::text AS answer;
+
+-- name: dashboard_trace
+-- One trace, or NULL. $1 jsonb: id
+SELECT dashboard_trace(($1::jsonb->>'id')::uuid)::text AS answer;
+
+-- name: dashboard_offers
+-- Offers in short. $1 jsonb: search
+SELECT dashboard_offers($1::jsonb->>'search')::text AS answer;
+
+-- name: dashboard_offer
+-- One offer, or NULL. $1 jsonb: name
+SELECT dashboard_offer($1::jsonb->>'name')::text AS answer;
+
+-- name: dashboard_pool
+-- A page of IPs. $1 jsonb: see the function
+SELECT dashboard_pool($1::jsonb)::text AS answer;
+
+-- name: dashboard_evidence
+-- One piece of evidence, its bytes as hexadecimal digits. $1 jsonb: id, attempt, kind
+SELECT content_type, encode(body, 'hex') AS hex
+  FROM trace_evidence
+ WHERE request_id = ($1::jsonb->>'id')::uuid
+   AND attempt = ($1::jsonb->>'attempt')::int
+   AND kind = $1::jsonb->>'kind';
+
+-- name: dashboard_version
+-- Is there anything new to show?
+SELECT dashboard_version() AS version;

@@ -23,6 +23,12 @@ void reply_json(struct httpd_conn *conn, int status, const json_t *body)
     httpd_respond(conn, status, STR(PLAIN_HEADERS), buf_str(&text));
 }
 
+void reply_json_text(struct httpd_conn *conn, int status, struct str json)
+{
+    metrics_add(METRIC_API_CALLS, 1);
+    httpd_respond(conn, status, STR(PLAIN_HEADERS), json);
+}
+
 static void reply_sentence(struct httpd_conn *conn, int status, struct str headers, const char *sentence)
 {
     SCOPED(json_t) body = json_object();

@@ -10,6 +10,8 @@
 #include <jansson.h>
 
 void reply_json(struct httpd_conn *conn, int status, const json_t *body);
+/* The same with a body that is JSON already. */
+void reply_json_text(struct httpd_conn *conn, int status, struct str json);
 /* {"error": sentence}; counted as refused. */
 void reply_error(struct httpd_conn *conn, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -106,6 +106,7 @@ static void stop(struct monitor *m)
     loop_signals_stop(&m->signals);
     snapshot_stop(&m->snapshot);
     batches_stop(&m->batches);
+    live_stop(&m->live);
     pg_destroy(m->listener, NULL, NULL);
     pg_destroy(m->db, NULL, NULL);
     httpd_drain(m->httpd);
@@ -150,6 +151,7 @@ int serve_run(const struct conf *conf)
     uv_loop_init(&loop);
     snapshot_init(&m.snapshot, &m);
     batches_init(&m.batches, &m);
+    live_init(&m.live, &m);
     loop_signals_start(&m.signals, &loop, on_signal, &m);
     connect_database(&m);
     listen_for_calls(&m, fd);

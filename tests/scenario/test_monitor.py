@@ -149,13 +149,13 @@ def test_posting_the_status_records_a_snapshot(db, monitor):
 
 
 def test_token_is_asked_for_everywhere_but_at_healthz(api):
-    for path in (STATUS, BATCH, "/metrics", "/", "/functions/v1/nothing"):
+    for path in (STATUS, BATCH, "/metrics", "/dashboard/v1/overview", "/dashboard/v1/changes", "/functions/v1/nothing"):
         for token in ("", "wrong", TOKEN[:-1], TOKEN + "x"):
             status, answer = api.json("GET", path, token=token)
             assert status == 401 and "Authorization: Bearer" in answer["error"]
     assert api.call("GET", STATUS, token="")[1]["WWW-Authenticate"] == "Bearer"
     assert api.json("GET", STATUS, token="", headers={"Authorization": f"Basic {TOKEN}"})[0] == 401
-    assert api.json("GET", "/healthz", token="") == (200, {"status": "ok", "database": True})
+    assert api.json("GET", "/healthz", token="") == (200, {"status": "ok", "database": True, "token": True})
     assert api.json("GET", "/functions/v1/nothing")[0] == 404
     assert TOKEN not in api.program.text()
 
@@ -372,7 +372,7 @@ def test_database_stopped_and_back(fragile, monitor):
     api.program.wait_event("database.down")
     status, answer = api.json("GET", STATUS)
     assert status == 503 and "the database did not answer" in answer["error"]
-    assert api.json("GET", "/healthz")[1] == {"status": "ok", "database": False}
+    assert api.json("GET", "/healthz")[1] == {"status": "ok", "database": False, "token": True}
     assert verb(database, "check", url=fragile.url())[0] == 2
     assert verb(database, "snapshot", url=fragile.url())[0] == 2
     fragile.start()

@@ -1,0 +1,79 @@
+// trace.js - one trace: what came out, the chain as a waterfall, attempts, evidence, tracking events.
+import { call, evidence } from "./api.js";
+import { h } from "./dom.js";
+import { bytes, count, ms, time } from "./format.js";
+import { address, badge, card, facts, table } from "./parts.js";
+import { waterfall } from "./waterfall.js";
+
+function outcome(t) {
+  return card("What came out",
+    facts([["Final URL", t.final_url ? address(t.final_url) : "–"], ["Traced URL", address(t.tracking_url)],
+      t.error_message && ["Error", h("span", { class: "problem" }, t.error_message)], t.skip_reason && ["Skipped", t.skip_reason],
+      ["Offer", t.offer_name ? h("a", { href: `#/offer/${encodeURIComponent(t.offer_name)}` }, t.offer_name) : "–"],
+      ["Country", h("span", { class: "country" }, t.target_country)],
+      ["Proxy IP", t.ip_assigned ? h("a", { href: `#/pool?search=${encodeURIComponent(t.ip_assigned)}` }, t.ip_assigned) : "–"],
+      ["Mode", [t.tracer_mode_used ? t.tracer_mode_used.replace("_", " ") : "–", t.detection_reason && h("span", { class: "dim" }, ` ${t.detection_reason.replace(/_/g, " ")}`)]],
+      ["Click", time(t.started_at)], ["Waited", ms(t.wait_time_ms)], ["Traced in", ms(t.trace_time_ms)], ["All in all", ms(t.total_time_ms)],
+      ["Received", t.bandwidth_kb === null ? "–" : `${count(t.bandwidth_kb)} KiB`], ["Retries", `${t.retry_count} of at most ${t.max_retries}`],
+      t.duplicate_of && ["Repeats", h("a", { href: `#/trace/${t.duplicate_of}` }, t.duplicate_of)], t.is_archived && ["Kept in", "the archive"]]));
+}
+
+const show = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+
+function parameters(title, object, empty) {
+  return card(title, table(title, [["Name"], ["Value", "wide"]], Object.entries(object || {}).map(([name, value]) =>
+    ({ key: name, cells: [name, h("span", { class: "breaks" }, show(value))] })), empty));
+}
+
+function attempts(list) {
+  return card("Attempts", table("Attempts", [["Attempt"], ["Ended"], ["Outcome"], ["Then"], ["IP"], ["Worker"], ["Error", "wide"], ["To blame"], ["Trace", "number"], ["Proxy answered", "number"]],
+    list.map((a) => ({ key: `attempt ${a.attempt}`, cells: [String(a.attempt), time(a.ended_at), badge(a.outcome), badge(a.new_status), a.ip_address || "–", a.worker || "–",
+      a.error ? [h("b", {}, a.error), " ", a.detail] : "–", a.blame, ms(a.trace_ms), ms(a.response_ms)] })), "No attempt has ended yet."));
+}
+
+async function save(item, id) {
+  const url = URL.createObjectURL(await evidence({ id, attempt: item.attempt, kind: item.kind }));
+  const ending = { har: "har", screenshot: item.content_type.split("/")[1], cookies: "json", console: "json", vast: "xml" }[item.kind];
+  h("a", { href: url, download: `${id}-${item.attempt}-${item.kind}.${ending}` }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10000);
+}
+
+// A screenshot is asked for once; a refresh finds it again.
+const pictures = new Map();
+
+function picture(item, id) {
+  const key = `${id} ${item.attempt}`, image = h("img", { class: "screenshot", alt: "Screenshot of the last page", "data-key": key, src: pictures.get(key) });
+  if (!pictures.has(key))
+    evidence({ id, attempt: item.attempt, kind: item.kind }).then((blob) => {
+      pictures.set(key, URL.createObjectURL(blob));
+      for (const shown of document.querySelectorAll("img.screenshot")) if (shown.dataset.key === key) shown.src = pictures.get(key);
+    }).catch(() => {});
+  return image;
+}
+
+function evidences(list, id) {
+  const shot = list.find((e) => e.kind === "screenshot");
+  return card("Evidence", list.length ? h("ul", { class: "plainlist" }, list.map((e) => h("li", {},
+    h("button", { type: "button", onclick: () => save(e, id) }, `Save ${e.kind === "har" ? "HAR" : e.kind}`), h("span", { class: "quiet" }, ` attempt ${e.attempt} · ${bytes(e.bytes)} · ${e.content_type}`))))
+    : h("p", { class: "quiet" }, "None was kept. An offer asks for it: UPDATE offers SET evidence = '{screenshot,har}'."), shot && picture(shot, id));
+}
+
+function events(list) {
+  return list.length > 0 && card("Tracking events", table("Tracking events",
+    [["Event"], ["State"], ["Mode"], ["Host"], ["URL", "wide"], ["Attempts", "number"], ["Sent"], ["Answer", "number"], ["Error"]],
+    list.map((e) => ({ key: `event ${e.id}`, cells: [e.event, badge(e.state), e.mode, e.host || "–", address(e.url || e.url_template), count(e.attempts), time(e.sent_at), ms(e.response_ms), e.last_error || "–"] })), ""));
+}
+
+export const trace = {
+  title: "Trace",
+  load: (_, id) => call("trace", { id }),
+  render(data, _, id) {
+    const t = data.trace, chain = Array.isArray(t.redirect_chain) ? t.redirect_chain : [];
+    return [h("p", { class: "crumbs" }, h("a", { href: "#/traces" }, "Traces")),
+      h("h1", {}, badge(t.status), " ", h("span", { class: "id" }, t.request_id)), outcome(t),
+      card(chain.length ? `Chain of ${chain.length} ${chain.length === 1 ? "hop" : "hops"}` : "Chain", chain.length ? waterfall(chain)
+        : h("p", { class: "quiet" }, t.status === "skipped" ? "A skipped click is redirected and not traced." : "No hop is known yet.")),
+      h("div", { class: "pair" }, parameters("Extracted parameters", t.extracted_params, "None."), parameters("Inbound parameters", t.inbound_params, "None.")),
+      attempts(data.attempts), evidences(data.evidence, id), events(data.events)];
+  },
+};
