@@ -88,6 +88,14 @@
     CHOICE(edge,     referrer_policy,     "off no-referrer origin origin-when-cross-origin same-origin strict-origin strict-origin-when-cross-origin no-referrer-when-downgrade unsafe-url", "off", "Referrer-Policy of a redirect; off: none is sent")\
     TEXT(  edge,     trusted_proxies,     "",                                      "addresses of front proxies whose headers are believed: comma separated, as in 10.0.0.0/8, ::1, unix")\
     TEXT(  edge,     country_header,      "",                                      "header in which a trusted proxy names the visitor's country, for offers with country_from = header")\
+    INT(   edge,     spool_keep_s,        "s",      0,         0,     2592000,     "time that a spool file is kept after its commit, so that it can be shipped again to a promoted standby that lacks it; 0: it is deleted")\
+    CHOICE(edge,     on_total_loss,       "refuse redirect", "refuse",             "a click that neither spool nor database takes in time: refuse it (503), or redirect it without a row, counted and logged")\
+    BOOL(  edge,     skip_bots,           true,                                    "declared bots and link previews get a skipped row: redirected, not traced")\
+    INT(   edge,     dedup_s,             "s",      0,         0,     86400,       "a click that repeats another one within this time (click id; without one, address, agent and offer) gets a skipped row; 0: off")\
+    INT(   edge,     rate_per_minute,     "",       0,         0,     1000000,     "clicks of one address that are traced in a minute, the others get a skipped row; 0: all")\
+    INT(   edge,     rate_burst,          "",       10,        1,     1000000,     "clicks of one address that are traced at once before rate_per_minute holds")\
+    TEXT(  edge,     access_log,          "",                                      "a line for each answer to a click: log (in the program's log), or a file of JSON lines; empty: none")\
+    SECRET(edge,     debug_token,         "",                                      "bearer token with which a request with the parameter debug is explained instead of answered; empty: never")\
     /* end */
 /* clang-format on */
 

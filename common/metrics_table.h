@@ -63,6 +63,12 @@
     X(EDGE_FALLBACKS,        EDGE,    COUNTER,   "tracepool_edge_fallbacks_total",       "",                     "Clicks sent to a fallback URL: offer unknown, inactive or broken.") \
     X(EDGE_VISIBLE_FOLLOWED, EDGE,    COUNTER,   "tracepool_edge_visible_targets_total", "result=\"followed\"",  "Clicks that named their next hop themselves.") \
     X(EDGE_VISIBLE_REFUSED,  EDGE,    COUNTER,   "tracepool_edge_visible_targets_total", "result=\"refused\"",   "Clicks that named their next hop themselves.") \
+    X(EDGE_SKIPPED_BOT,      EDGE,    COUNTER,   "tracepool_edge_skipped_total",         "reason=\"bot\"",       "Clicks that were redirected and are not traced.") \
+    X(EDGE_SKIPPED_DUPLICATE,EDGE,    COUNTER,   "tracepool_edge_skipped_total",         "reason=\"duplicate\"", "Clicks that were redirected and are not traced.") \
+    X(EDGE_SKIPPED_RATE,     EDGE,    COUNTER,   "tracepool_edge_skipped_total",         "reason=\"rate\"",      "Clicks that were redirected and are not traced.") \
+    X(EDGE_UNKEPT_REDIRECTS, EDGE,    COUNTER,   "tracepool_edge_unkept_redirects_total", "",                    "Clicks that were redirected although nothing kept them: edge.on_total_loss.") \
+    X(KEEP_DIRECT,           EDGE,    COUNTER,   "tracepool_keep_clicks_total",          "result=\"database\"",  "Clicks that the spool did not take in time.") \
+    X(KEEP_LOST,             EDGE,    COUNTER,   "tracepool_keep_clicks_total",          "result=\"unknown\"",   "Clicks that the spool did not take in time.") \
     X(EDGE_ANSWER_SECONDS,   EDGE,    HISTOGRAM, "tracepool_edge_answer_seconds",        "0.0005 0.001 0.002 0.005 0.01 0.025 0.05 0.1 0.25 1", "Time from a click's first byte to its answer.") \
     X(OFFERS_LOADS,          EDGE,    COUNTER,   "tracepool_edge_offer_loads_total",     "",                     "Times that offers were taken over because they had changed.") \
     X(SPOOL_APPENDED,        EDGE,    COUNTER,   "tracepool_spool_clicks_total",         "result=\"durable\"",   "Clicks given to the spool.") \

@@ -95,7 +95,7 @@ void click_write(const struct click *click, struct buf *out)
     buf_printf(out, ",\"at\":%" PRId64, click->at_ms);
     put_member(out, ",\"status\":", click->skip_reason ? STR("skipped") : STR("pending"));
     put_member(out, ",\"skip_reason\":", str_from(click->skip_reason));
-    put_member(out, ",\"duplicate_of\":", STR(""));
+    put_member(out, ",\"duplicate_of\":", click->duplicate_of);
     put_member(out, ",\"path\":", str_from(click->path));
     buf_append_str(out, STR(",\"options\":{}}"));
 }

@@ -19,6 +19,7 @@ struct click {
     struct str raw_query;
     int64_t at_ms;           /* wall clock */
     const char *skip_reason; /* NULL: it is to be traced */
+    struct str duplicate_of; /* a UUID, or empty */
     const char *path;        /* "track-hit-instant" or "track-hit" */
 };
 

@@ -4,14 +4,20 @@
 #include "edge/decide.h"
 
 static const struct {
+    const char *name;
     int status;
     const char *skip_reason;
     const char *message;
 } OUTCOMES[] = {
-#define DECIDE_ROW(name, status, reason, message) {status, reason, message},
+#define DECIDE_ROW(name, status, reason, message) {#name, status, reason, message},
     DECIDE_OUTCOMES(DECIDE_ROW)
 #undef DECIDE_ROW
 };
+
+const char *decide_outcome_name(enum decide_outcome outcome)
+{
+    return OUTCOMES[outcome].name;
+}
 
 int decide_status(enum decide_outcome outcome)
 {
@@ -121,6 +127,8 @@ void decide(const struct decide_env *env, struct arena *a, struct str query, str
         return;
     }
     d->offer_name = inbound_take(&d->inbound, STR("offer"));
+    if (env->is_debug)
+        inbound_take(&d->inbound, STR("debug"));
     d->outcome = find_offer(env, d);
     d->country = country_of(env, d->offer);
     if (d->outcome == DECIDE_REDIRECT)

@@ -40,6 +40,7 @@ struct decide_env {
     struct str fallback;         /* serialised URL, or empty */
     struct str header_country;   /* from a trusted proxy, or empty */
     uint32_t chance;             /* random: picks among the offer's URLs */
+    bool is_debug;               /* the parameter debug is for us */
 };
 
 /*
@@ -65,6 +66,8 @@ void decision_finish(struct decision *d);
 /* Views in the decision live as long as query, arena and offers. */
 void decide(const struct decide_env *env, struct arena *a, struct str query, struct decision *out);
 
+/* "redirect", "no_offer", ... */
+const char *decide_outcome_name(enum decide_outcome outcome);
 int decide_status(enum decide_outcome outcome);
 const char *decide_skip_reason(enum decide_outcome outcome);
 const char *decide_message(enum decide_outcome outcome);

@@ -1,8 +1,9 @@
 /*
- * hit.c - the way of a click: parameters, offer, spool, 302.
+ * hit.c - the way of a click: parameters, offer, kept, 302.
  *
- * decide.c says what to answer. Here it gets its id, goes to the spool, and the answer waits until it is
- * durable; a click that can't be kept is answered 503, never redirected.
+ * decide.c says what to answer, visit.c whether to trace it. Here it gets its id, keep.c keeps it, and the
+ * answer waits until it is kept; a click that can't be is answered 503, never redirected, unless the operator
+ * has said so (edge.on_total_loss).
  */
 #include "edge/hit.h"
 
@@ -11,20 +12,26 @@
 #include "common/metrics.h"
 #include "common/url.h"
 #include "edge/click.h"
-#include "edge/decide.h"
-#include "edge/trust.h"
+#include "edge/explain.h"
+#include "edge/visit.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
-enum { CLICK_ARENA = 8 * 1024 * 1024, HEADERS_MAX = TARGET_MAX_BYTES + 256, POLICY_MAX = 80 };
+enum {
+    CLICK_ARENA = 8 * 1024 * 1024,
+    HEADERS_MAX = TARGET_MAX_BYTES + 256,
+    POLICY_MAX = 80,
+    EXPLANATION_MAX = 1024 * 1024,
+};
+
+static const char *const PATHS[] = {[HIT_INSTANT] = "track-hit-instant", [HIT_OLD] = "track-hit"};
 
 struct hits {
     const struct conf *conf;
-    struct offers_feed *feed;
-    struct spool *spool;
-    struct trust trust;
+    struct hits_parts parts;
+    struct visits visits;
     struct arena arena; /* holds the fallback */
     struct str fallback;
     char policy[POLICY_MAX]; /* a header line, or empty */
@@ -34,13 +41,28 @@ struct hits {
     struct buf headers;
 };
 
-/* A click between its decision and its answer. */
+/* A click between its decision and its answer; one piece of memory. */
 struct waiting {
-    struct spool_entry entry;
+    struct keep_click keep;
+    struct hits *hits;
     struct httpd_conn *conn;
-    int64_t started_us;
-    size_t len;
-    char headers[];
+    struct uuid id;
+    const char *skip_reason;
+    enum hit_path path;
+    uint64_t key; /* of visit.h */
+    size_t nheaders;
+    struct str offer; /* as asked for */
+    char bytes[];     /* the answer's headers, the click as JSON, the offer's name */
+};
+
+/* A request on its way through here. */
+struct hit {
+    struct hits *hits;
+    struct httpd_conn *conn;
+    const struct httpd_request *request;
+    enum hit_path path;
+    struct visit visit;
+    const char *not_a_click; /* "head", "prefetch", or NULL: it is one */
 };
 
 /* ---- answers ---- */
@@ -56,51 +78,107 @@ static enum metric metric_of(int status)
     return status == 500 ? METRIC_EDGE_BROKEN_OFFERS : METRIC_EDGE_UNAVAILABLE;
 }
 
+static void note_access(struct hits *h, const struct httpd_request *request, struct access_line line)
+{
+    if (!h->parts.access)
+        return;
+    line.method = request->head->method == HTTPD_HEAD   ? "HEAD"
+                  : request->head->method == HTTPD_POST ? "POST"
+                                                        : "GET";
+    line.us = loop_now_us() - request->started_us;
+    access_write(h->parts.access, &line);
+}
+
 static void count(int status, int64_t started_us)
 {
     metrics_add(metric_of(status), 1);
     metrics_observe_us(METRIC_EDGE_ANSWER_SECONDS, loop_now_us() - started_us);
 }
 
-static void refuse(struct httpd_conn *conn, int status, const char *message, int64_t started_us)
+static void refuse(struct httpd_conn *conn, int status, const char *message)
 {
-    count(status, started_us);
+    count(status, httpd_request(conn)->started_us);
     httpd_respond_error(conn, status,
                         status == 503 ? STR("Cache-Control: no-store\r\nRetry-After: 1\r\n")
                                       : STR("Cache-Control: no-store\r\n"),
                         message);
 }
 
-static void redirect(struct httpd_conn *conn, struct str headers, int64_t started_us)
+static void redirect(struct httpd_conn *conn, struct str headers)
 {
-    count(302, started_us);
+    count(302, httpd_request(conn)->started_us);
     httpd_respond(conn, 302, headers, STR(""));
 }
 
-static void on_durable(struct spool_entry *entry, bool is_durable)
-{
-    SCOPED(char) memory = (char *)container_of(entry, struct waiting, entry);
-    struct waiting *w = (struct waiting *)memory;
+/* ---- a click that is kept, or is not ---- */
 
-    if (is_durable)
-        redirect(w->conn, (struct str){w->headers, w->len}, w->started_us);
-    else
-        refuse(w->conn, 503, "the click could not be stored; try again", w->started_us);
+/* The operator prefers a lost click to a lost visitor: each is counted and named. */
+static void redirect_unkept(struct waiting *w)
+{
+    metrics_add(METRIC_EDGE_UNKEPT_REDIRECTS, 1);
+    log_error("click.unkept", kv("trace", (const char *)w->id.text),
+              kv("advice", "redirected without a row, as edge.on_total_loss says"));
+    redirect(w->conn, (struct str){w->bytes, w->nheaders});
 }
 
-static struct waiting *wait_for(struct httpd_conn *conn, struct str headers, int64_t started_us)
+static void on_kept(struct keep_click *click, bool is_kept)
 {
-    struct waiting *w = malloc(sizeof(*w) + headers.len);
+    struct waiting *w = container_of(click, struct waiting, keep);
+    bool redirects = is_kept || w->hits->conf->edge_on_total_loss[2] == 'd'; /* redirect, not refuse */
+    const struct httpd_request *request = httpd_request(w->conn);
+
+    visit_end(&w->hits->visits, w->key, &w->id, is_kept);
+    note_access(w->hits, request,
+                (struct access_line){.status = redirects ? 302 : 503,
+                                     .id = &w->id,
+                                     .offer = w->offer,
+                                     .path = PATHS[w->path],
+                                     .reason = is_kept ? w->skip_reason : "not_kept"});
+    if (is_kept)
+        redirect(w->conn, (struct str){w->bytes, w->nheaders});
+    else if (redirects)
+        redirect_unkept(w);
+    else
+        refuse(w->conn, 503, "the click could not be stored; try again");
+}
+
+static void on_release(struct keep_click *click)
+{
+    free(container_of(click, struct waiting, keep));
+}
+
+static char *put(char *at, struct str s)
+{
+    memcpy(at, s.ptr, s.len);
+    return at + s.len;
+}
+
+static struct waiting *wait_for(const struct hit *hit, const struct uuid *id, const char *skip_reason)
+{
+    struct hits *h = hit->hits;
+    struct str headers = buf_str(&h->headers), payload = buf_str(&h->payload), offer = h->decision.offer_name;
+    struct waiting *w = malloc(sizeof(*w) + headers.len + payload.len + offer.len);
+    char *at;
 
     if (!w)
         abort();
-    *w = (struct waiting){
-        .entry.done = on_durable, .conn = conn, .started_us = started_us, .len = headers.len};
-    memcpy(w->headers, headers.ptr, headers.len);
+    w->keep = (struct keep_click){.done = on_kept, .release = on_release};
+    w->hits = h;
+    w->conn = hit->conn;
+    w->id = *id;
+    w->skip_reason = skip_reason;
+    w->path = hit->path;
+    w->key = hit->visit.key;
+    w->nheaders = headers.len;
+    at = put(w->bytes, headers);
+    w->keep.payload = (struct str){at, payload.len};
+    at = put(at, payload);
+    w->offer = (struct str){at, offer.len};
+    put(at, offer);
     return w;
 }
 
-/* ---- the click ---- */
+/* ---- the request ---- */
 
 static bool contains_nocase(struct str value, const char *word)
 {
@@ -134,39 +212,9 @@ static uint32_t next_chance(struct hits *h)
     return (uint32_t)((z ^ z >> 31) >> 32);
 }
 
-static bool is_letter(char c)
+static void count_decision(const struct hit *hit, const struct decision *d)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/* The visitor's country, when a proxy that we trust says one: two letters, and not "unknown" (XX). */
-static struct str header_country(const struct hits *h, const struct httpd_request *request)
-{
-    struct str country;
-
-    if (!h->conf->edge_country_header[0] || !trust_has(&h->trust, request->peer))
-        return STR("");
-    country = httpd_header(request->head, str_from(h->conf->edge_country_header));
-    if (country.len != 2 || !is_letter(country.ptr[0]) || !is_letter(country.ptr[1]) ||
-        str_equal_nocase(country, STR("xx")))
-        return STR("");
-    return country;
-}
-
-static struct decide_env surroundings(struct hits *h, const struct httpd_request *request)
-{
-    return (struct decide_env){
-        .offers = offers_feed_get(h->feed),
-        .redirect_param = str_from(h->conf->edge_redirect_param),
-        .fallback = h->fallback,
-        .header_country = header_country(h, request),
-        .chance = next_chance(h),
-    };
-}
-
-static void count_decision(enum hit_path path, const struct decision *d)
-{
-    metrics_add(path == HIT_INSTANT ? METRIC_EDGE_CLICKS_INSTANT : METRIC_EDGE_CLICKS_OLD, 1);
+    metrics_add(hit->path == HIT_INSTANT ? METRIC_EDGE_CLICKS_INSTANT : METRIC_EDGE_CLICKS_OLD, 1);
     if (d->visible != DECIDE_VISIBLE_NONE)
         metrics_add(d->visible == DECIDE_VISIBLE_FOLLOWED ? METRIC_EDGE_VISIBLE_FOLLOWED
                                                           : METRIC_EDGE_VISIBLE_REFUSED,
@@ -175,37 +223,59 @@ static void count_decision(enum hit_path path, const struct decision *d)
         metrics_add(METRIC_EDGE_FALLBACKS, 1);
 }
 
-static void write_click(struct hits *h, enum hit_path path, struct str query, int64_t now_ms)
+static void count_skipped(const char *reason)
 {
+    if (reason)
+        metrics_add(*reason == 'd'   ? METRIC_EDGE_SKIPPED_DUPLICATE
+                    : *reason == 'r' ? METRIC_EDGE_SKIPPED_RATE
+                                     : METRIC_EDGE_SKIPPED_BOT,
+                    1);
+}
+
+static void write_click(const struct hit *hit, const struct uuid *id, int64_t now_ms, const char *skip_reason)
+{
+    struct hits *h = hit->hits;
     const struct decision *d = &h->decision;
     struct click click = {
-        .id = uuid7_next(now_ms),
+        .id = *id,
         .offer_id = d->offer ? d->offer->id : STR(""),
         .offer = d->offer_name,
         .url = buf_str(&d->traced),
         .country = d->country,
         .inbound = &d->inbound,
-        .raw_query = query,
+        .raw_query = hit->request->head->query,
         .at_ms = now_ms,
-        .skip_reason = decide_skip_reason(d->outcome),
-        .path = path == HIT_INSTANT ? "track-hit-instant" : "track-hit",
+        .skip_reason = skip_reason,
+        .duplicate_of = str_from(hit->visit.duplicate_of.text),
+        .path = PATHS[hit->path],
     };
 
     buf_clear(&h->payload);
     click_write(&click, &h->payload);
 }
 
-static void keep(struct hits *h, enum hit_path path, struct httpd_conn *conn,
-                 const struct httpd_request *request)
+static void keep(struct hit *hit)
 {
+    struct hits *h = hit->hits;
+    const char *skip_reason = decide_skip_reason(h->decision.outcome);
     int64_t now_ms = loop_wall_ms();
-    struct waiting *w = wait_for(conn, buf_str(&h->headers), request->started_us);
+    struct uuid id = uuid7_next(now_ms);
+    struct waiting *w;
 
-    write_click(h, path, request->head->query, now_ms);
-    if (!h->payload.is_full && spool_append(h->spool, now_ms, buf_str(&h->payload), &w->entry))
+    if (!skip_reason) {
+        visit_judge(&h->visits, hit->request->head, &h->decision, &id, &hit->visit);
+        skip_reason = hit->visit.skip_reason;
+        count_skipped(skip_reason);
+    }
+    write_click(hit, &id, now_ms, skip_reason);
+    if (h->payload.is_full) {
+        visit_end(&h->visits, hit->visit.key, &id, false);
+        refuse(hit->conn, 400, "the click is larger than a row may be");
         return;
-    free(w);
-    refuse(conn, 503, "the click could not be stored; try again", request->started_us);
+    }
+    w = wait_for(hit, &id, skip_reason);
+    w->keep.at_ms = now_ms;
+    keep_add(h->parts.keep, &w->keep);
 }
 
 static void write_headers(struct hits *h)
@@ -217,36 +287,103 @@ static void write_headers(struct hits *h)
     buf_append_str(&h->headers, str_from(h->policy));
 }
 
-static void answer(struct hits *h, enum hit_path path, struct httpd_conn *conn,
-                   const struct httpd_request *request)
+static void answer(struct hit *hit)
 {
+    struct hits *h = hit->hits;
     const struct decision *d = &h->decision;
-    bool is_head = request->head->method == HTTPD_HEAD;
-    bool is_click = !is_head && !hit_is_prefetch(request->head);
+    int status = d->location.len ? 302 : decide_status(d->outcome);
 
-    if (is_click)
-        count_decision(path, d);
-    if (d->location.len == 0) {
-        refuse(conn, decide_status(d->outcome), decide_message(d->outcome), request->started_us);
+    if (!hit->not_a_click)
+        count_decision(hit, d);
+    if (status == 302)
+        write_headers(h);
+    if (status == 302 && !hit->not_a_click) {
+        keep(hit);
         return;
     }
-    write_headers(h);
-    if (is_click) {
-        keep(h, path, conn, request);
+    note_access(
+        h, hit->request,
+        (struct access_line){.status = status,
+                             .offer = d->offer_name,
+                             .path = PATHS[hit->path],
+                             .reason = status == 302 ? hit->not_a_click : decide_outcome_name(d->outcome)});
+    if (status != 302) {
+        refuse(hit->conn, status, decide_message(d->outcome));
         return;
     }
-    metrics_add(is_head ? METRIC_EDGE_HEADS : METRIC_EDGE_PREFETCHES, 1);
-    httpd_respond(conn, 302, buf_str(&h->headers), STR(""));
+    metrics_add(hit->not_a_click[0] == 'h' ? METRIC_EDGE_HEADS : METRIC_EDGE_PREFETCHES, 1);
+    httpd_respond(hit->conn, 302, buf_str(&h->headers), STR(""));
+}
+
+/* ---- the operator asks ---- */
+
+static bool has_debug(struct str query)
+{
+    for (struct str rest = query, piece; str_cut(&rest, '&', &piece);)
+        if (str_equal(str_slice(piece, 0, str_find(piece, 0, '=')), STR("debug")))
+            return true;
+    return false;
+}
+
+/* `debug` means something to those only who have the token; for all others it is a parameter as any. */
+static bool is_operator(const struct hits *h, const struct httpd_head *head)
+{
+    struct str token = str_from(h->conf->edge_debug_token), sent = httpd_header(head, STR("Authorization"));
+    struct str scheme = STR("Bearer ");
+
+    return token.len && has_debug(head->query) && str_starts_nocase(sent, scheme) &&
+           str_equal_secret(str_slice(sent, scheme.len, sent.len), token);
+}
+
+static void explain(struct hit *hit)
+{
+    struct hits *h = hit->hits;
+    SCOPED_VALUE(buf) text = {.max = EXPLANATION_MAX};
+
+    if (h->decision.outcome == DECIDE_REDIRECT)
+        visit_judge(&h->visits, hit->request->head, &h->decision, NULL, &hit->visit);
+    explain_write(&h->decision, &hit->visit, hit->not_a_click, &text);
+    buf_append_char(&text, '\n');
+    httpd_respond(hit->conn, 200, STR("Content-Type: application/json\r\nCache-Control: no-store\r\n"),
+                  buf_str(&text));
+}
+
+/* ---- in ---- */
+
+static struct decide_env surroundings(struct hits *h, const struct visit *visit)
+{
+    return (struct decide_env){
+        .offers = offers_feed_get(h->parts.feed),
+        .redirect_param = str_from(h->conf->edge_redirect_param),
+        .fallback = h->fallback,
+        .header_country = visit->country,
+        .chance = next_chance(h),
+    };
+}
+
+static const char *not_a_click(const struct httpd_head *head)
+{
+    if (head->method == HTTPD_HEAD)
+        return "head";
+    return hit_is_prefetch(head) ? "prefetch" : NULL;
 }
 
 void hit_handle(struct hits *h, enum hit_path path, struct httpd_conn *conn,
                 const struct httpd_request *request)
 {
     SCOPED_VALUE(arena) arena = {.ceiling = CLICK_ARENA};
-    struct decide_env env = surroundings(h, request);
+    struct hit hit = {.hits = h, .conn = conn, .request = request, .path = path};
+    struct decide_env env;
 
+    hit.not_a_click = not_a_click(request->head);
+    visit_read(&h->visits, request, &hit.visit);
+    env = surroundings(h, &hit.visit);
+    env.is_debug = is_operator(h, request->head);
     decide(&env, &arena, request->head->query, &h->decision);
-    answer(h, path, conn, request);
+    if (env.is_debug)
+        explain(&hit);
+    else
+        answer(&hit);
 }
 
 /* ---- beginning and end ---- */
@@ -268,16 +405,14 @@ static bool read_fallback(struct hits *h, struct err *err)
     return true;
 }
 
-bool hits_create(const struct conf *conf, struct offers_feed *feed, struct spool *spool, struct hits **out,
-                 struct err *err)
+bool hits_create(const struct conf *conf, const struct hits_parts *parts, struct hits **out, struct err *err)
 {
     struct hits *h = calloc(1, sizeof(*h));
 
     if (!h)
         abort();
     h->conf = conf;
-    h->feed = feed;
-    h->spool = spool;
+    h->parts = *parts;
     arena_init(&h->arena, URL_MAX_BYTES * 4);
     decision_init(&h->decision);
     buf_init(&h->payload, SEGMENT_MAX_PAYLOAD);
@@ -286,7 +421,7 @@ bool hits_create(const struct conf *conf, struct offers_feed *feed, struct spool
         abort();
     if (strcmp(conf->edge_referrer_policy, "off") != 0)
         snprintf(h->policy, sizeof(h->policy), "Referrer-Policy: %s\r\n", conf->edge_referrer_policy);
-    if (!read_fallback(h, err) || !trust_parse(str_from(conf->edge_trusted_proxies), &h->trust, err)) {
+    if (!read_fallback(h, err) || !visits_init(&h->visits, conf, parts->seen, err)) {
         hits_destroy(h);
         return false;
     }

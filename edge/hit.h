@@ -6,17 +6,27 @@
 
 #include "common/conf.h"
 #include "common/httpd.h"
+#include "edge/access.h"
+#include "edge/keep.h"
 #include "edge/offers_feed.h"
-#include "edge/spool.h"
+#include "edge/seen.h"
 
 struct hits;
+
+/* What it works with; all borrowed, and must outlive it. */
+struct hits_parts {
+    struct offers_feed *feed;
+    struct keep *keep;
+    struct seen *seen;     /* NULL: no click repeats another, none comes too fast */
+    struct access *access; /* NULL: no access log */
+};
 
 /* The paths that take clicks. */
 enum hit_path { HIT_INSTANT, HIT_OLD };
 
 /* conf is borrowed. ERR_BAD_SETTING: the fallback URL or the trusted proxies can't be used. */
-NODISCARD bool hits_create(const struct conf *conf, struct offers_feed *feed, struct spool *spool,
-                           struct hits **out, struct err *err);
+NODISCARD bool hits_create(const struct conf *conf, const struct hits_parts *parts, struct hits **out,
+                           struct err *err);
 /* When every click is answered. Accepts NULL. */
 void hits_destroy(struct hits *hits);
 

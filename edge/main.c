@@ -45,7 +45,7 @@ static bool check(const struct conf *conf, struct err *err)
     if (!conf->database_url[0])
         return err_set(err, ERR_BAD_SETTING,
                        "no database: set DATABASE_URL, or database.url in the ini file");
-    if (!hits_create(conf, NULL, NULL, &hits, err))
+    if (!hits_create(conf, &(struct hits_parts){.feed = NULL}, &hits, err))
         return false;
     hits_destroy(hits);
     return spool_dir_prepare(conf->edge_spool_dir, err);
@@ -54,6 +54,7 @@ static bool check(const struct conf *conf, struct err *err)
 static bool open_sockets(const struct conf *conf, struct proc_options *options, struct err *err)
 {
     if (!metrics_create(options->children, &options->fds[SERVE_FD_METRICS], err) ||
+        !seen_create(&options->fds[SERVE_FD_SEEN], err) ||
         !loop_listen(conf->edge_listen, BACKLOG, &options->fds[SERVE_FD_PUBLIC], err))
         return false;
     options->nfds = SERVE_FD_PUBLIC + 1;

@@ -41,6 +41,9 @@ struct serve {
     struct spool *spool;
     struct offers_feed *feed;
     struct ship *ship;
+    struct keep *keep;
+    struct seen *seen;
+    struct access *access;
     struct hits *hits;
     struct heartbeat *heartbeat;
     struct pages pages;
@@ -122,6 +125,8 @@ static void finish(struct serve *s)
     httpd_destroy(s->httpd, NULL, NULL);
     if (s->admin)
         httpd_destroy(s->admin, NULL, NULL);
+    keep_stop(s->keep);
+    access_stop(s->access);
     heartbeat_stop(s->heartbeat);
     ship_stop(s->ship);
     offers_feed_stop(s->feed);
@@ -202,6 +207,7 @@ static bool start_spool(struct serve *s, struct err *err)
         .dir = s->conf->edge_spool_dir,
         .segment_bytes = segment_bytes(s->conf),
         .max_bytes = s->conf->edge_spool_max_bytes,
+        .keep_ms = s->conf->edge_spool_keep_s * 1000,
         .is_synced = s->conf->edge_durability[0] == 'f',
         .arg = s,
         .on_more = on_more,
@@ -284,15 +290,26 @@ static void start_shipping(struct serve *s)
                                                                 .incarnation = s->child->incarnation});
 }
 
+static bool start_hits(struct serve *s, struct err *err)
+{
+    s->keep = keep_create(&s->loop, s->spool, s->pg);
+    return seen_attach(s->child->fds[SERVE_FD_SEEN], &s->seen, err) &&
+           access_create(&s->loop, s->conf->edge_access_log, &s->access, err) &&
+           hits_create(
+               s->conf,
+               &(struct hits_parts){.feed = s->feed, .keep = s->keep, .seen = s->seen, .access = s->access},
+               &s->hits, err);
+}
+
 static bool start(struct serve *s, struct err *err)
 {
     s->started_ms = loop_now_ms();
     if (!start_spool(s, err))
         return false;
     s->feed = offers_feed_create(&s->loop, s->conf->edge_spool_dir, s->conf->edge_offers_poll_s * 1000);
-    if (!hits_create(s->conf, s->feed, s->spool, &s->hits, err))
-        return false;
     start_database(s);
+    if (!start_hits(s, err))
+        return false;
     offers_feed_connect(s->feed, s->pg);
     start_shipping(s);
     s->pages = (struct pages){.hits = s->hits, .spool = s->spool, .feed = s->feed, .pg = s->pg};
@@ -328,5 +345,8 @@ int serve_run(const struct conf *conf, const struct proc_child *child)
     ship_free(s.ship);
     offers_feed_free(s.feed);
     hits_destroy(s.hits);
+    access_free(s.access);
+    keep_free(s.keep);
+    seen_detach(s.seen);
     return 0;
 }

@@ -64,6 +64,13 @@ struct spool_segment *spool_add_segment(struct spool *s, struct spool_file file,
     return seg;
 }
 
+enum spool_fate spool_fate_of(const struct spool *s, const struct spool_segment *seg)
+{
+    if (seg->damage.records > 0)
+        return SPOOL_DAMAGED;
+    return s->keep_ms && seg->end > SEGMENT_HEADER ? SPOOL_KEEP : SPOOL_DELETE;
+}
+
 static void on_retry(uv_timer_t *timer)
 {
     struct spool *s = container_of(timer, struct spool, retry);
@@ -77,7 +84,7 @@ static void note_failure(struct spool *s, const struct writer_result *r)
     if (log_gate_opens(&s->failed_gate))
         log_error("spool.failed", kv_err(&r->err), kv("clicks", r->nentries),
                   kv("held_back", s->failed_gate.held_back),
-                  kv("advice", "clicks are answered 503 until the spool can be written again"));
+                  kv("advice", "clicks go straight to the database until the spool can be written again"));
     s->is_failing = true;
     if (!s->is_closing)
         uv_timer_start(&s->retry, on_retry, RETRY_MS, 0);
@@ -141,7 +148,7 @@ bool spool_append(struct spool *s, int64_t at_ms, struct str payload, struct spo
     static struct log_gate gate;
     int64_t size = SEGMENT_RECORD_HEAD + (int64_t)payload.len;
 
-    if (s->own_bytes + s->queued_bytes + bytes_of_others(s) + size > s->max_bytes ||
+    if (s->own_bytes + s->queued_bytes + s->kept_bytes + bytes_of_others(s) + size > s->max_bytes ||
         !writer_append(s->writer, at_ms, payload, entry)) {
         metrics_add(METRIC_SPOOL_FAILED, 1);
         if (log_gate_opens(&gate))
@@ -177,6 +184,7 @@ bool spool_create(const struct spool_options *o, struct spool **out, struct err 
         abort();
     s->loop = o->loop;
     s->max_bytes = o->max_bytes;
+    s->keep_ms = o->keep_ms;
     s->read_bytes = SPOOL_READ_BYTES;
     s->arg = o->arg;
     s->on_more = o->on_more;
@@ -203,7 +211,7 @@ static void leave_segments(struct spool *s)
     for (struct spool_segment *seg = s->first, *next; seg; seg = next) {
         next = seg->next;
         if (seg->at == seg->end) {
-            spool_file_retire(&seg->file, seg->damage.records > 0);
+            spool_file_retire(&seg->file, spool_fate_of(s, seg));
         } else {
             spool_file_checkpoint(&seg->file, seg->at);
             spool_file_close(&seg->file);

@@ -23,6 +23,7 @@ struct spool_options {
     const char *dir;       /* copied */
     int64_t segment_bytes; /* a segment is left for the next one at about this size */
     int64_t max_bytes;     /* of all spools in the folder, by the metric SPOOL_BYTES */
+    int64_t keep_ms;       /* that a committed segment stays as NAME.kept; 0: it is deleted */
     bool is_synced;        /* fdatasync before an append counts as durable; else write alone */
     int (*sync)(int fd);   /* NULL: fdatasync */
     void *arg;
@@ -51,7 +52,10 @@ int64_t spool_unshipped_bytes(const struct spool *spool);
 /* Appends that were not answered yet. */
 size_t spool_waiting(const struct spool *spool);
 
-/* Looks for segments that nobody owns any more; on_more if there are. */
+/*
+ * Looks for segments that nobody owns any more; on_more if there are. And deletes kept ones that are old, or
+ * that take more than half of max_bytes.
+ */
 void spool_adopt(struct spool *spool);
 
 struct spool_item {

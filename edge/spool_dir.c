@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define SUFFIX ".spool"
+#define KEPT ".kept"
 
 enum { LOCK_TRIES = 5 };
 
@@ -142,12 +143,14 @@ void spool_file_close(struct spool_file *file)
     file->path = NULL;
 }
 
-void spool_file_retire(struct spool_file *file, bool was_damaged)
+void spool_file_retire(struct spool_file *file, enum spool_fate fate)
 {
     char kept[PATH_MAX];
 
-    snprintf(kept, sizeof(kept), "%s.damaged", file->path);
-    if (was_damaged ? rename(file->path, kept) != 0 : unlink(file->path) != 0)
+    snprintf(kept, sizeof(kept), "%s%s", file->path, fate == SPOOL_KEEP ? KEPT : ".damaged");
+    if (fate == SPOOL_KEEP) /* whoever renames it back wants all of it shipped again */
+        spool_file_checkpoint(file, SEGMENT_HEADER);
+    if (fate == SPOOL_DELETE ? unlink(file->path) != 0 : rename(file->path, kept) != 0)
         log_warn("spool.keep", kv("file", file->path), kv("reason", (const char *)strerror(errno)));
     spool_file_close(file);
 }
@@ -226,4 +229,72 @@ size_t spool_dir_adopt(const char *dir, struct spool_orphan **orphans)
     if (n)
         qsort(*orphans, n, sizeof(**orphans), by_path);
     return n;
+}
+
+/* ---- committed segments that are kept ---- */
+
+struct kept {
+    char *path;
+    int64_t at_ms; /* of the last record, or of its end */
+    int64_t size;
+};
+
+static int by_age(const void *a, const void *b)
+{
+    const struct kept *x = a, *y = b;
+
+    return x->at_ms < y->at_ms ? -1 : x->at_ms > y->at_ms;
+}
+
+static bool read_kept(const char *dir, const char *name, struct kept *out)
+{
+    char path[PATH_MAX];
+    struct stat st;
+
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    if (!str_ends_nocase(str_from(name), STR(SUFFIX KEPT)) || stat(path, &st) != 0)
+        return false;
+    *out = (struct kept){.path = strdup(path), .at_ms = (int64_t)st.st_mtime * 1000, .size = st.st_size};
+    if (!out->path)
+        abort();
+    return true;
+}
+
+static size_t list_kept(const char *dir, struct kept **list)
+{
+    DIR *stream = opendir(dir);
+    size_t n = 0, cap = 0;
+
+    *list = NULL;
+    for (struct dirent *entry; stream && (entry = readdir(stream));) {
+        if (n == cap) {
+            cap = cap ? 2 * cap : 8;
+            *list = reallocarray(*list, cap, sizeof(**list));
+            if (!*list)
+                abort();
+        }
+        n += read_kept(dir, entry->d_name, &(*list)[n]);
+    }
+    if (stream)
+        closedir(stream);
+    if (n)
+        qsort(*list, n, sizeof(**list), by_age);
+    return n;
+}
+
+int64_t spool_dir_expire(const char *dir, int64_t keep_ms, int64_t max_bytes)
+{
+    struct kept *list;
+    size_t n = list_kept(dir, &list);
+    int64_t bytes = 0, now = loop_wall_ms();
+
+    for (size_t i = 0; i < n; i++)
+        bytes += list[i].size;
+    for (size_t i = 0; i < n; i++) {
+        if ((now - list[i].at_ms >= keep_ms || bytes > max_bytes) && unlink(list[i].path) == 0)
+            bytes -= list[i].size;
+        free(list[i].path);
+    }
+    free(list);
+    return bytes;
 }

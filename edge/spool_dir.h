@@ -39,11 +39,18 @@ struct spool_orphan {
  */
 size_t spool_dir_adopt(const char *dir, struct spool_orphan **orphans);
 
+enum spool_fate {
+    SPOOL_DELETE,
+    SPOOL_KEEP,    /* as NAME.kept, so that it can be shipped again: rename it back */
+    SPOOL_DAMAGED, /* as NAME.damaged, for a person to look at */
+};
+/* Ends a segment whose records are all in the database. Closes and frees; size stays readable. */
+void spool_file_retire(struct spool_file *file, enum spool_fate fate);
 /*
- * Ends a segment whose records are all in the database: deletes it, or, when it was damaged, keeps it as
- * NAME.damaged for a person to look at. Closes and frees; size stays readable.
+ * Deletes kept segments that are older than keep_ms, and the oldest ones while all together are larger than
+ * max_bytes. Returns the bytes of those that stay.
  */
-void spool_file_retire(struct spool_file *file, bool was_damaged);
+int64_t spool_dir_expire(const char *dir, int64_t keep_ms, int64_t max_bytes);
 /* Closes and frees; the file stays for the next owner. */
 void spool_file_close(struct spool_file *file);
 /* Notes in the file that everything before offset is in the database. Not synced. */

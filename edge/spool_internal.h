@@ -33,6 +33,7 @@ struct spool_job {
     bool is_read;
     struct err err;
     bool is_adopting;
+    int64_t kept_bytes; /* of committed segments in the folder, after the search */
     struct spool_orphan *orphans;
     size_t norphans;
 };
@@ -62,7 +63,9 @@ struct spool {
     int64_t queued_bytes; /* on the way there */
     int64_t other_bytes;  /* of the other spools in the folder, as of other_ms */
     int64_t other_ms;
+    int64_t kept_bytes; /* of committed segments that are kept, whoever they were */
     int64_t max_bytes;
+    int64_t keep_ms;
 
     void *arg;
     void (*on_more)(void *arg);
@@ -72,6 +75,8 @@ struct spool {
     void *closed_arg;
 };
 
+/* What becomes of a segment whose records are all committed. */
+enum spool_fate spool_fate_of(const struct spool *s, const struct spool_segment *seg);
 /* A segment at its place in the list: sorted by name, so an owner's are in order. */
 struct spool_segment *spool_add_segment(struct spool *s, struct spool_file file, uint64_t at, uint64_t end);
 /* Starts whatever disk work is due, unless some is under way. */

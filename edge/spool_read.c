@@ -32,17 +32,17 @@ static void sort_out_finished(struct spool *s)
 static void run_job(uv_work_t *work)
 {
     struct spool_job *job = container_of(work, struct spool_job, work);
+    struct spool *s = container_of(job, struct spool, job); /* only what never changes */
 
     if (job->noting)
         spool_file_checkpoint(&job->noting->file, job->note);
     for (struct spool_segment *seg = job->finished; seg; seg = seg->next)
-        spool_file_retire(&seg->file, seg->damage.records > 0);
+        spool_file_retire(&seg->file, spool_fate_of(s, seg));
     if (job->reading)
         job->is_read = spool_file_read(&job->reading->file, job->from, job->want, job->into, &job->err);
     if (job->is_adopting) {
-        struct spool *s = container_of(job, struct spool, job);
-
         job->norphans = spool_dir_adopt(s->dir, &job->orphans);
+        job->kept_bytes = spool_dir_expire(s->dir, s->keep_ms, s->max_bytes / 2);
     }
 }
 
@@ -132,6 +132,7 @@ static void take_orphans(struct spool *s, struct spool_job *job)
     int64_t bytes = 0, n = 0;
 
     job->is_adopting = false;
+    s->kept_bytes = job->kept_bytes;
     for (size_t i = 0; i < job->norphans; i++) {
         struct spool_orphan *o = &job->orphans[i];
         struct spool_segment *seg = spool_add_segment(s, o->file, o->start, o->file.size);
@@ -156,6 +157,7 @@ static void drop_finished(struct spool *s, struct spool_job *job)
     for (struct spool_segment *seg = TAKE(job->finished), *next; seg; seg = next) {
         next = seg->next;
         s->own_bytes -= (int64_t)seg->file.size;
+        s->kept_bytes += spool_fate_of(s, seg) == SPOOL_KEEP ? (int64_t)seg->file.size : 0;
         free(seg);
     }
 }

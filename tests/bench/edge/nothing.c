@@ -4,7 +4,7 @@
  *
  *     edge_nothing PORT SPOOL_DIR            SPOOL_DIR holds the offers' snapshot, offers.json
  *
- * It is the edge's own code but for the spool, whose one call of hit.c is given here. What is left is what a
+ * It is the edge's own code but for keep.c, whose one call of hit.c is given here. What is left is what a
  * server that records nothing can be compared with.
  */
 #include "common/conf.h"
@@ -21,13 +21,11 @@ struct nothing {
     struct hits *hits;
 };
 
-bool spool_append(struct spool *spool, int64_t at_ms, struct str payload, struct spool_entry *entry)
+void keep_add(struct keep *keep, struct keep_click *click)
 {
-    (void)spool;
-    (void)at_ms;
-    (void)payload;
-    entry->done(entry, true);
-    return true;
+    (void)keep;
+    click->done(click, true);
+    click->release(click);
 }
 
 static void on_request(void *arg, struct httpd_conn *conn, const struct httpd_request *request)
@@ -59,7 +57,8 @@ int main(int argc, char **argv)
     snprintf(address, sizeof(address), "127.0.0.1:%s", argv[1]);
     if (uv_loop_init(&n.loop) != 0 || !conf_load(&(int){1}, argv, &conf, &cli, &err) ||
         !loop_listen(address, 4096, &fd, &err) ||
-        !hits_create(&conf, offers_feed_create(&n.loop, argv[2], 3600 * 1000), NULL, &n.hits, &err)) {
+        !hits_create(&conf, &(struct hits_parts){.feed = offers_feed_create(&n.loop, argv[2], 3600 * 1000)},
+                     &n.hits, &err)) {
         fprintf(stderr, "edge_nothing: %s\n", err.detail);
         return 2;
     }
