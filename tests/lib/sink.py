@@ -8,8 +8,10 @@ A host is an address, so that no test needs DNS. With a ledger file each request
 is answered: what it lacks was never answered, whoever was killed. The first part of the path is what is done:
 
     /ok               204
+    /slow/MS          204 after that time
     /status/503       that status; /status/503/2: only the first two times for this URL, then 204
     /to?u=URL         302 to URL
+    /around           302 to itself
     /hang             the request is written down, and no answer comes until the sink closes
     /reset            the connection ends without an answer
     /once-reset       the same, on a connection that had another request before; else 204
@@ -104,6 +106,8 @@ class Sink:
         parts = urllib.parse.urlsplit(hit.url)
         what, *words = parts.path.strip("/").split("/")
         status, more = 204, ""
+        if what == "around":
+            status, more = 302, f"Location: {hit.url}\r\n"
         if what == "hang":
             self.closing.wait()
             return False
@@ -112,6 +116,8 @@ class Sink:
             return False
         if what == "status" and (len(words) < 2 or times <= int(words[1])):
             status = int(words[0])
+        if what == "slow":
+            time.sleep(int(words[0]) / 1000)
         if what == "to":
             status, more = 302, f"Location: {urllib.parse.parse_qs(parts.query)['u'][0]}\r\n"
         if what == "big":
