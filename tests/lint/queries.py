@@ -1,6 +1,7 @@
 """Every block of a queries.sql says what it is for, and fits a freshly migrated database.
 
-The parameters that PostgreSQL finds are as many as common/pg/queries.awk counts for the C side.
+The parameters that PostgreSQL finds are as many as common/pg/queries.awk counts for the C side. And since the
+database is there: README.md names each table and each rule of trace_policy.
 """
 
 import re
@@ -64,6 +65,22 @@ def check(connection, name):
                 connection.rollback()
 
 
+def check_readme(connection):
+    """Bookkeeping of apply.sh and partitions are nobody's business."""
+    readme = lib.read("README.md")
+    with connection.cursor() as cursor:
+        cursor.execute("""
+            SELECT c.relname FROM pg_class AS c
+             WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition
+               AND c.relname NOT LIKE 'schema\\_%'
+             UNION ALL
+            SELECT a.attname FROM pg_attribute AS a
+             WHERE a.attrelid = 'trace_policy'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'only_row'""")
+        for (name,) in cursor.fetchall():
+            if f"`{name}`" not in readme:
+                lib.report("README.md", 0, f"does not name {name}, a table or a rule of trace_policy")
+
+
 names = lib.files("*/queries.sql")
 if not names:
     lib.report("queries.sql", 0, "there is none")
@@ -73,5 +90,6 @@ with cluster.Cluster() as server:
         connection.autocommit = True
         for name in names:
             check(connection, name)
+        check_readme(connection)
     connection.close()
 lib.end()
