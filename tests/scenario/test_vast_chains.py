@@ -62,7 +62,7 @@ class Site:
         self.listener.site = self
         self.host = f"127.0.0.1:{self.listener.server_port}"
         self.url = "http://" + self.host
-        threading.Thread(target=self.listener.serve_forever, daemon=True).start()
+        threading.Thread(target=self.listener.serve_forever, args=(0.01,), daemon=True).start()
 
     def fill(self, text):
         return text.replace("[@", "[" + self.url).replace("[~", "[//" + self.host)
