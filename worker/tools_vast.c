@@ -224,7 +224,7 @@ static bool put_views(struct view *view, const struct vast_ad *ad, int number, j
 static bool put_fire(struct view *view, json_t *list)
 {
     const struct vast_doc *doc = readable(view->doc);
-    const struct vast_resolution *found = &view->resolver->result;
+    const struct vast_resolution *found = view->resolver ? &view->resolver->result : NULL;
 
     if (view->args->is_resolve) {
         for (int i = 0; i < found->nads; i++)

@@ -2,34 +2,15 @@
  * wrapper.c - a walk through documents, depth first: a frame for each one that is open, and at most one
  * wrapper that waits for an answer.
  *
- * frame_select says which ads of a document count; take_ad what becomes of one; close_frame what a document
- * that has no more ads means to the wrapper that led to it.
+ * wrapper_select.c says which ads of a document count; take_ad what becomes of one; close_frame what a
+ * document that has no more ads means to the wrapper that led to it.
  */
-#include "worker/vast/wrapper.h"
-
 #include "worker/vast/dom.h"
+#include "worker/vast/wrapper_frame.h"
 
 #include <stdio.h>
 
 enum { EXPANDED_MAX = 64 * 1024 };
-
-struct vast_frame {
-    struct vast_frame *parent;
-    const struct vast_ad *wrapper; /* of the parent's document, that led here; NULL for the source */
-    const struct vast_doc *doc;
-    const struct url *base; /* NULL: the document has no URL */
-    struct str name;        /* as in struct vast_resolver, to notice a loop */
-    int hop, depth;
-    bool may_wrap, may_be_many;
-    bool is_pod;
-    const struct vast_ad **order; /* the ads to show */
-    int norder, at;
-    const struct vast_ad **spares; /* stand-alone ads that may stand in */
-    int nspares, spare_at;
-    const struct vast_ad *instead; /* the spare that comes next */
-    bool is_spare;                 /* the ad that was taken last is one */
-    int nfound, nfailed;
-};
 
 /* --- failures ------------------------------------------------------------------------------------- */
 
@@ -85,105 +66,7 @@ static void lose(struct vast_resolver *r, struct vast_frame *f, const struct vas
     replace(f, ad);
 }
 
-/* --- which ads of a document count ------------------------------------------------------------------ */
-
-static int major_version(const struct vast_doc *doc)
-{
-    return doc->version.len && doc->version.ptr[0] >= '1' && doc->version.ptr[0] <= '9'
-               ? doc->version.ptr[0] - '0'
-               : 0;
-}
-
-/* 0: the ad stands alone. */
-static int64_t sequence_of(const struct vast_ad *ad)
-{
-    int64_t sequence = 0;
-
-    return ad->sequence.ptr && str_to_int(ad->sequence, &sequence) ? sequence : 0;
-}
-
-static void sort_by_sequence(const struct vast_ad **ads, int n)
-{
-    for (int i = 1; i < n; i++) {
-        const struct vast_ad *ad = ads[i];
-        int k = i;
-
-        for (; k > 0 && sequence_of(ads[k - 1]) > sequence_of(ad); k--)
-            ads[k] = ads[k - 1];
-        ads[k] = ad;
-    }
-}
-
-static bool counts(const struct vast_frame *f, const struct vast_ad *ad)
-{
-    return ad->kind == VAST_AD_INLINE || (ad->kind == VAST_AD_WRAPPER && f->may_wrap);
-}
-
-/* Of an answer that may hold one ad only the first stand-alone one counts; a pod of one is one ad, too. */
-static void keep_one(struct vast_frame *f)
-{
-    if (!f->nspares && f->norder > 1)
-        f->norder = 0;
-    if (!f->nspares)
-        return;
-    f->order[0] = f->spares[0];
-    f->norder = 1;
-    f->spare_at = 1;
-}
-
-static bool frame_select(struct arena *a, struct vast_frame *f)
-{
-    size_t size = ((size_t)f->doc->nads + 1) * sizeof(*f->order);
-
-    f->order = arena_alloc(a, size);
-    f->spares = arena_alloc(a, size);
-    if (!f->order || !f->spares)
-        return false;
-    for (int i = 0; i < f->doc->nads; i++) {
-        const struct vast_ad *ad = &f->doc->ads[i];
-
-        if (counts(f, ad) && sequence_of(ad))
-            f->order[f->norder++] = ad;
-        else if (counts(f, ad))
-            f->spares[f->nspares++] = ad;
-    }
-    f->is_pod = f->norder > 0;
-    sort_by_sequence(f->order, f->norder);
-    if (!f->may_be_many) {
-        keep_one(f);
-    } else if (!f->is_pod) {
-        const struct vast_ad **none = f->order;
-
-        f->order = f->spares;
-        f->norder = f->nspares;
-        f->spares = none;
-        f->nspares = 0;
-    }
-    return true;
-}
-
-static bool is_buffet(const struct vast_frame *f)
-{
-    return !f->is_pod && major_version(f->doc) != 2;
-}
-
 /* --- opening and closing a document ----------------------------------------------------------------- */
-
-/* What the wrapper allows in its answer: VAST 2 knows no flags and allows everything. */
-static void inherit(struct vast_frame *f)
-{
-    const struct vast_ad *w = f->wrapper;
-    enum vast_flag many;
-
-    f->may_wrap = f->may_be_many = true;
-    if (!w)
-        return;
-    many = w->allow_multiple_ads;
-    if (many == VAST_UNSAID && major_version(f->parent->doc) == 2)
-        many = VAST_YES;
-    f->may_wrap = w->follow_additional_wrappers != VAST_NO;
-    f->may_be_many = f->parent->may_be_many && many == VAST_YES;
-}
 
 static bool open_document(struct vast_resolver *r, const struct vast_doc *doc, const struct url *base,
                           int hop)
@@ -199,7 +82,7 @@ static bool open_document(struct vast_resolver *r, const struct vast_doc *doc, c
                              .name = r->wanted_name,
                              .hop = hop,
                              .depth = r->top ? r->top->depth + 1 : 0};
-    inherit(f);
+    frame_inherit(f);
     if (!frame_select(r->arena, f))
         return false;
     r->top = f;
@@ -235,9 +118,9 @@ static void find_ad(struct vast_resolver *r, struct vast_frame *f, const struct 
         return;
     for (int i = f->depth - 1; i >= 0; i--, up = up->parent) {
         wrappers[i] = up->wrapper;
-        is_alternative |= is_buffet(up) && up->nfound > 0;
+        is_alternative |= frame_is_buffet(up) && up->nfound > 0;
     }
-    is_alternative |= is_buffet(up) && up->nfound > 0;
+    is_alternative |= frame_is_buffet(up) && up->nfound > 0;
     *found = (struct vast_found){
         .ad = vast_merge(r->arena, wrappers, f->depth, ad), .hop = f->hop, .is_alternative = is_alternative};
     f->nfound++;
@@ -308,7 +191,7 @@ static bool has_more(const struct vast_resolver *r, const struct vast_frame *f)
 {
     if (f->instead)
         return true;
-    return f->at < f->norder && !(r->options.is_first_only && f->nfound && is_buffet(f));
+    return f->at < f->norder && !(r->options.is_first_only && f->nfound && frame_is_buffet(f));
 }
 
 /* --- the walk --------------------------------------------------------------------------------------- */

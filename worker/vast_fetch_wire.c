@@ -1,0 +1,125 @@
+/*
+ * vast_fetch_wire.c - a session as libcurl sees it: proxy, guard, limits, headers.
+ */
+#include "worker/vast_fetch_internal.h"
+
+#include "worker/tracer/proxy.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+static const char ACCEPT[] = "Accept: application/xml, text/xml, */*;q=0.8";
+
+static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
+{
+    struct vast_session *s = arg;
+    size_t len = size * n;
+
+    s->header_bytes += len;
+    if (s->header_bytes <= s->options.max_header && head_line(s->arena, &s->head, (struct str){bytes, len}))
+        return len;
+    s->is_head_too_big = true;
+    return 0;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
+{
+    struct vast_session *s = arg;
+
+    if (buf_append(&s->body, bytes, size * n))
+        return size * n;
+    s->is_body_too_big = true;
+    return 0;
+}
+
+/* The one place where a connection is made. Behind a proxy every connection goes to the proxy. */
+static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct vast_session *s = arg;
+    int fd;
+
+    (void)purpose;
+    if (s->has_named_proxy)
+        memcpy(&s->policy.proxy, &address->addr, address->addrlen);
+    if (!guard_allows_connect(&address->addr, &s->policy, &s->guard_err)) {
+        s->is_guarded = true;
+        return CURL_SOCKET_BAD;
+    }
+    fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+    return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
+static bool set_route(struct vast_session *s)
+{
+    const struct trace_proxy *proxy = &s->options.proxy;
+    const char *url = proxy->scheme.len ? tracer_proxy_url(s->arena, proxy) : "";
+
+    s->policy.allow_private = s->options.allow_private;
+    s->policy.has_proxy = proxy->scheme.len > 0;
+    if (s->policy.has_proxy)
+        s->has_named_proxy = !tracer_proxy_address(proxy, &s->policy.proxy);
+    curl_easy_setopt(s->easy, CURLOPT_PROXY, url); /* "" also keeps libcurl from the environment's */
+    curl_easy_setopt(s->easy, CURLOPT_NOPROXY, "");
+    curl_easy_setopt(s->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    if (proxy->user.len)
+        curl_easy_setopt(s->easy, CURLOPT_PROXYUSERNAME, arena_cstr(s->arena, proxy->user));
+    if (proxy->password.len)
+        curl_easy_setopt(s->easy, CURLOPT_PROXYPASSWORD, arena_cstr(s->arena, proxy->password));
+    curl_easy_setopt(s->easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    curl_easy_setopt(s->easy, CURLOPT_OPENSOCKETDATA, s);
+    curl_easy_setopt(s->easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(s->easy, CURLOPT_QUICK_EXIT, 1L); /* never wait for a resolver's thread */
+    curl_easy_setopt(s->easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(s->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)s->options.connect_timeout_ms);
+    if (s->options.ca_file.len) {
+        curl_easy_setopt(s->easy, CURLOPT_CAINFO, arena_cstr(s->arena, s->options.ca_file));
+        curl_easy_setopt(s->easy, CURLOPT_PROXY_CAINFO, arena_cstr(s->arena, s->options.ca_file));
+    }
+    return !s->arena->is_full;
+}
+
+static void add_header(struct vast_session *s, const char *line)
+{
+    struct curl_slist *more = line ? curl_slist_append(s->headers, line) : NULL;
+
+    if (more)
+        s->headers = more;
+}
+
+static void set_request(struct vast_session *s)
+{
+    add_header(s, ACCEPT);
+    for (int i = 0; i < s->options.nheaders; i++)
+        add_header(s, arena_cstr(s->arena, s->options.headers[i]));
+    curl_easy_setopt(s->easy, CURLOPT_HTTPHEADER, s->headers);
+    curl_easy_setopt(s->easy, CURLOPT_USERAGENT, arena_cstr(s->arena, s->options.user_agent));
+    curl_easy_setopt(s->easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(s->easy, CURLOPT_HEADERDATA, s);
+    curl_easy_setopt(s->easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(s->easy, CURLOPT_WRITEDATA, s);
+    curl_easy_setopt(s->easy, CURLOPT_ERRORBUFFER, s->error);
+    curl_easy_setopt(s->easy, CURLOPT_SHARE, s->share);
+    curl_easy_setopt(s->easy, CURLOPT_COOKIEFILE, "");
+    curl_easy_setopt(s->easy, CURLOPT_ACCEPT_ENCODING, "");
+    curl_easy_setopt(s->easy, CURLOPT_PATH_AS_IS, 1L);
+}
+
+static void start_curl(struct vast_session *s)
+{
+    static const curl_lock_data shared[] = {CURL_LOCK_DATA_CONNECT, CURL_LOCK_DATA_DNS,
+                                            CURL_LOCK_DATA_SSL_SESSION, CURL_LOCK_DATA_COOKIE};
+
+    s->easy = curl_easy_init();
+    s->share = curl_share_init();
+    if (!s->easy || !s->share)
+        abort();
+    for (size_t i = 0; i < ARRAY_LEN(shared); i++)
+        curl_share_setopt(s->share, CURLSHOPT_SHARE, shared[i]);
+}
+
+bool vast_session_set_up(struct vast_session *s)
+{
+    start_curl(s);
+    set_request(s);
+    return set_route(s);
+}
