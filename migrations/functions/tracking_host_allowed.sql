@@ -7,7 +7,7 @@ AS $$
   SELECT EXISTS (SELECT
                    FROM tracking_allowed_hosts h
                   WHERE (h.expires_at IS NULL OR h.expires_at > clock_timestamp())
-                    AND (h.host = rtrim(lower(p_host), '.')
+                    AND ((left(h.host, 1) <> '.' AND h.host = rtrim(lower(p_host), '.'))
                          OR (left(h.host, 1) = '.' AND rtrim(lower(p_host), '.') LIKE '%_' || replace(h.host, '_', '\_')
                              AND rtrim(p_host, '.') !~ '(^\[|[.]?[0-9]+$)')))
 $$;
