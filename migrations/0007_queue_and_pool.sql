@@ -40,3 +40,57 @@ DROP INDEX ip_rotation_pool_free, ip_rotation_pool_probe;
 -- Least recently used first, cooldown included, in one range scan; nobody needs to turn cooldown into available.
 CREATE INDEX ip_rotation_pool_free ON ip_rotation_pool (country, free_at) WHERE is_healthy;
 CREATE INDEX ip_rotation_pool_probe ON ip_rotation_pool (country, next_probe_at) WHERE NOT is_healthy;
+-- A leased version is longer than a free one, and should still fit beside it.
+ALTER TABLE ip_rotation_pool SET (fillfactor = 40);
+
+ALTER TABLE ip_rotation_pool ADD COLUMN retired_at timestamptz;
+COMMENT ON COLUMN ip_rotation_pool.retired_at IS 'Taken out for good while it was leased (retire_ips); prune_history deletes it.';
+
+-- A way in and out for people: \copy writes and reads it as CSV. What a row of it means is in functions/pool_csv.sql.
+CREATE VIEW pool_csv AS
+SELECT ip_address, ip_port, country, provider, notes
+  FROM ip_rotation_pool
+ WHERE retired_at IS NULL;
+COMMENT ON VIEW pool_csv IS
+  'The pool as a list: \copy (SELECT * FROM pool_csv) TO ''pool.csv'' CSV HEADER, and \copy pool_csv FROM ''pool.csv'' CSV HEADER adds '
+  'what is new and corrects port, country, provider and notes of what is there.';
+GRANT SELECT ON pool_csv TO tracepool_readonly, tracepool_monitor;
+GRANT SELECT, INSERT ON pool_csv TO tracepool_admin;
+
+-- How many IPs there should be: the most traces at once in a week's snapshots, times 2.5 because IPs rest, and a fifth
+-- more for those that fail.
+CREATE VIEW pool_advice AS
+WITH seen AS (
+  SELECT place.key AS country, max((place.value->>'locked')::integer) AS peak
+    FROM ip_pool_statistics s
+   CROSS JOIN LATERAL jsonb_each(s.country_breakdown) AS place
+   WHERE s.recorded_at > now() - interval '7 days'
+   GROUP BY place.key
+), busiest AS (
+  SELECT max(s.locked_ips) AS peak FROM ip_pool_statistics s WHERE s.recorded_at > now() - interval '7 days'
+), clicks AS (
+  SELECT t.target_country AS country, count(*) AS n, sum(count(*)) OVER () AS total
+    FROM active_trace_requests t
+   WHERE t.started_at > now() - interval '1 day' AND t.status <> 'skipped'
+   GROUP BY t.target_country
+), pool AS (
+  SELECT p.country, count(*) FILTER (WHERE p.is_healthy AND p.retired_at IS NULL) AS healthy
+    FROM ip_rotation_pool p
+   GROUP BY p.country
+)
+SELECT country, coalesce(seen.peak, 0) AS peak_concurrency,
+       coalesce(round(100.0 * clicks.n / clicks.total, 1), 0) AS click_percent,
+       ceil(coalesce(seen.peak, 0) * 2.5 * 1.2)::integer AS needed_by_peak,
+       ceil(coalesce(busiest.peak * 2.5 * 1.2 * clicks.n / clicks.total, 0))::integer AS needed_by_clicks,
+       coalesce(pool.healthy, 0)::integer AS healthy_ips,
+       greatest(0, ceil(greatest(coalesce(seen.peak, 0) * 2.5 * 1.2,
+                                 coalesce(busiest.peak * 2.5 * 1.2 * clicks.n / clicks.total, 0),
+                                 coalesce(sign(clicks.n), 0))) - coalesce(pool.healthy, 0))::integer AS missing_ips
+  FROM seen
+  FULL JOIN clicks USING (country)
+  FULL JOIN pool USING (country)
+ CROSS JOIN busiest;
+COMMENT ON VIEW pool_advice IS
+  'IPs that each country should have: a week''s peak of traces at once x 2.5, and 20 % more; by the country''s own peak, and by its '
+  'share of a day''s clicks in the whole farm''s peak. missing_ips is what the larger of both lacks.';
+GRANT SELECT ON pool_advice TO tracepool_readonly, tracepool_monitor, tracepool_admin;

@@ -1,5 +1,5 @@
 -- Forgets what trace_policy says is too old: archived days (with the evidence of their traces), statistics, ended
--- batches, resolved alerts, attempts of requests that a person deleted, and processes that have been gone for a day
+-- batches, resolved alerts, retired IPs, attempts of requests that a person deleted, and processes that have been gone for a day
 -- and hold no lease. Returns how many rows and partitions went.
 CREATE OR REPLACE FUNCTION prune_history() RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER
@@ -42,6 +42,9 @@ BEGIN
   DELETE FROM trace_attempts a
    WHERE a.ended_at < v_now - v_policy.retention_days * interval '1 day'
      AND NOT EXISTS (SELECT FROM active_trace_requests t WHERE t.request_id = a.request_id);
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  v_total := v_total + v_count;
+  DELETE FROM ip_rotation_pool WHERE retired_at IS NOT NULL AND status <> 'locked';
   GET DIAGNOSTICS v_count = ROW_COUNT;
   v_total := v_total + v_count;
   DELETE FROM queue_offers q   -- those that nobody asks for, and the twins of a first moment
