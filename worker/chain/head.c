@@ -9,51 +9,56 @@ enum {
     VALUE_MAX = 2048, /* bytes of a header that are kept as evidence */
     HEADERS_MAX = 64,
     COOKIES_MAX = 64,
+    FIRST = 8, /* room for so many of either at first: most answers need no more */
 };
 
 /* Kept as evidence. Cookies are not here: their values are the visitor's business; names are kept apart. */
-static const char *const selected[] = {
-    "age",
-    "alt-svc",
-    "cache-control",
-    "content-disposition",
-    "content-encoding",
-    "content-language",
-    "content-length",
-    "content-security-policy",
-    "content-type",
-    "date",
-    "location",
-    "referrer-policy",
-    "refresh",
-    "retry-after",
-    "server",
-    "strict-transport-security",
-    "via",
-    "x-frame-options",
-    "x-powered-by",
-    "x-robots-tag",
+/* clang-format off */
+#define NAME(text) {text, sizeof(text) - 1}   /* measured once, not for every header */
+static const struct str selected[] = {
+    NAME("age"), NAME("alt-svc"), NAME("cache-control"), NAME("content-disposition"),
+    NAME("content-encoding"), NAME("content-language"), NAME("content-length"),
+    NAME("content-security-policy"), NAME("content-type"), NAME("date"), NAME("location"),
+    NAME("referrer-policy"), NAME("refresh"), NAME("retry-after"), NAME("server"),
+    NAME("strict-transport-security"), NAME("via"), NAME("x-frame-options"), NAME("x-powered-by"),
+    NAME("x-robots-tag"),
 };
+#undef NAME
+/* clang-format on */
 
 static bool is_selected(struct str name)
 {
     for (size_t i = 0; i < ARRAY_LEN(selected); i++)
-        if (str_equal_nocase(name, str_from(selected[i])))
+        if (str_equal_nocase(name, selected[i]))
             return true;
     return false;
 }
 
+/* Where one more than n items have room: the old place, or a copy of twice the size. */
+static void *with_room(struct arena *a, void *items, int n, size_t size)
+{
+    bool is_exhausted = n >= FIRST && (n & (n - 1)) == 0;
+    void *bigger;
+
+    if (n && !is_exhausted)
+        return items;
+    bigger = arena_alloc(a, (n ? (size_t)n * 2 : FIRST) * size);
+    if (bigger && n)
+        memcpy(bigger, items, (size_t)n * size);
+    return bigger;
+}
+
 static bool keep_header(struct arena *a, struct head *head, struct str name, struct str value)
 {
-    struct hop_header *header;
+    struct hop_header *headers, *header;
 
     if (head->nheaders == HEADERS_MAX)
         return true;
-    if (!head->headers)
-        head->headers = arena_alloc(a, HEADERS_MAX * sizeof(*head->headers));
-    if (!head->headers)
+    headers = with_room(a, head->headers, head->nheaders, sizeof(*headers));
+    if (!headers)
         return false;
-    header = &head->headers[head->nheaders++];
+    head->headers = headers;
+    header = &headers[head->nheaders++];
     header->name = arena_copy(a, name);
     header->value = arena_copy(a, str_slice(value, 0, VALUE_MAX));
     return header->name.ptr && header->value.ptr;
@@ -61,16 +66,16 @@ static bool keep_header(struct arena *a, struct head *head, struct str name, str
 
 static bool keep_cookie_name(struct arena *a, struct head *head, struct str value)
 {
-    struct str name = str_trim(str_slice(value, 0, str_find(value, 0, '=')));
+    struct str name = str_trim(str_slice(value, 0, str_find(value, 0, '='))), *names;
 
     if (head->ncookie_names == COOKIES_MAX)
         return true;
-    if (!head->cookie_names)
-        head->cookie_names = arena_alloc(a, COOKIES_MAX * sizeof(*head->cookie_names));
-    if (!head->cookie_names)
+    names = with_room(a, head->cookie_names, head->ncookie_names, sizeof(*names));
+    if (!names)
         return false;
+    head->cookie_names = names;
     name = arena_copy(a, str_slice(name, 0, VALUE_MAX));
-    head->cookie_names[head->ncookie_names++] = name;
+    names[head->ncookie_names++] = name;
     return name.ptr != NULL;
 }
 
@@ -96,11 +101,6 @@ static struct str escape_beyond_ascii(struct arena *a, struct str value)
     return (struct str){out, out ? len : 0};
 }
 
-static bool is_named(struct str name, const char *want)
-{
-    return str_equal_nocase(name, str_from(want));
-}
-
 /* The first header of a name counts. */
 static bool take(struct arena *a, struct str *to, struct str value)
 {
@@ -113,23 +113,23 @@ static bool read_header(struct arena *a, struct head *head, struct str name, str
 {
     if (is_selected(name) && !keep_header(a, head, name, value))
         return false;
-    if (is_named(name, "set-cookie"))
+    if (str_equal_nocase(name, STR("set-cookie")))
         return keep_cookie_name(a, head, value);
-    if (is_named(name, "location") && value.len && !head->location.ptr) {
+    if (str_equal_nocase(name, STR("location")) && value.len && !head->location.ptr) {
         head->location = escape_beyond_ascii(a, value);
         return head->location.ptr != NULL;
     }
-    if (is_named(name, "refresh"))
+    if (str_equal_nocase(name, STR("refresh")))
         return take(a, &head->refresh, value);
-    if (is_named(name, "content-type"))
+    if (str_equal_nocase(name, STR("content-type")))
         return take(a, &head->content_type, value);
-    if (is_named(name, "strict-transport-security"))
+    if (str_equal_nocase(name, STR("strict-transport-security")))
         return take(a, &head->hsts, value);
-    if (is_named(name, "content-length"))
+    if (str_equal_nocase(name, STR("content-length")))
         str_to_int(value, &head->content_length);
-    else if (is_named(name, "content-disposition"))
+    else if (str_equal_nocase(name, STR("content-disposition")))
         head->is_attachment = str_starts_nocase(value, STR("attachment"));
-    else if (is_named(name, "proxy-authenticate"))
+    else if (str_equal_nocase(name, STR("proxy-authenticate")))
         head->has_proxy_authenticate = true;
     return true;
 }
@@ -196,8 +196,9 @@ bool head_may_be_xml(const struct head *head)
 {
     struct str type = type_of(head);
 
-    return !head->is_attachment && (is_named(type, "text/xml") || is_named(type, "application/xml") ||
-                                    is_named(type, "text/plain") || str_ends_nocase(type, STR("+xml")));
+    return !head->is_attachment &&
+           (str_equal_nocase(type, STR("text/xml")) || str_equal_nocase(type, STR("application/xml")) ||
+            str_equal_nocase(type, STR("text/plain")) || str_ends_nocase(type, STR("+xml")));
 }
 
 bool head_may_be_page(const struct head *head)
@@ -206,5 +207,6 @@ bool head_may_be_page(const struct head *head)
 
     if (head->is_attachment || head->status == 204 || head->status == 205 || head->status == 304)
         return false;
-    return !type.len || is_named(type, "text/html") || is_named(type, "application/xhtml+xml");
+    return !type.len || str_equal_nocase(type, STR("text/html")) ||
+           str_equal_nocase(type, STR("application/xhtml+xml"));
 }
