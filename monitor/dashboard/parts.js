@@ -67,11 +67,13 @@ export function goTo(view, fields) {
   location.hash = `#/${view}${query.size ? `?${query}` : ""}`;
 }
 
-// A search field that follows what is typed, a moment later.
+const timers = new WeakMap();
+
+// A field that follows what is typed, a moment later; not when the reader has gone elsewhere meanwhile.
 export function searchField(name, value, hint, onSearch) {
   return h("input", { type: "search", name, value: value || "", placeholder: hint, autocomplete: "off", spellcheck: "false", maxlength: 200,
-    oninput: (event) => {
-      clearTimeout(searchField.timer);
-      searchField.timer = setTimeout(() => onSearch(event.target.value.trim()), 250);
+    oninput: ({ target }) => {
+      clearTimeout(timers.get(target));
+      timers.set(target, setTimeout(() => target.isConnected && onSearch(target.value.trim()), 250));
     } });
 }

@@ -13,8 +13,7 @@ const FILTERS = [
 
 function filters(fields) {
   const change = (name, value) => goTo("traces", { ...fields, before: "", before_id: "", [name]: value });
-  const text = (name, label) => field(label, h("input", { name, value: fields[name] || "", autocomplete: "off", spellcheck: "false", maxlength: 100,
-    onchange: (event) => change(name, event.target.value.trim()) }));
+  const text = (name, label) => field(label, searchField(name, fields[name], "any", (value) => change(name, value)));
   return h("form", { class: "filters card", role: "search", onsubmit: (event) => event.preventDefault() },
     field("Search", searchField("search", fields.search, "URL, offer, IP, error or request id", (value) => change("search", value))),
     FILTERS.map(([name, label, options]) => field(label, select(name, fields[name], options, (event) => change(name, event.target.value)))),

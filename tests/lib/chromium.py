@@ -105,7 +105,7 @@ class Page:
 
     def see(self, selector, text):
         """Until an element that fits has that text."""
-        self.waitForFunction("([s, t]) => [...document.querySelectorAll(s)].some((e) => e.textContent.includes(t))", [selector, text])
+        self.until("([s, t]) => [...document.querySelectorAll(s)].some((e) => e.textContent.includes(t))", [selector, text])
 
     def js(self, expression, argument=None):
         return self.evaluate(expression, argument)

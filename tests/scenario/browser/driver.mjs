@@ -1,7 +1,11 @@
 // driver.mjs - one page of a real Chromium, moved by lines of JSON on standard input (tests/lib/chromium.py).
 //
 //     {"call": "fill", "args": ["input", "text"]}     any method of playwright's Page, its answer as JSON
-//     {"call": "axe" | "problems" | "hosts"}          accessibility findings; console errors; hosts that were asked
+//     {"call": "until", "args": ["expression"]}       waits until it is true in the page
+//     {"call": "axe"}                                 accessibility findings
+//     {"call": "problems"}                            what the console said since the last call
+//     {"call": "hosts"}, {"call": "forget"}           hosts that were asked; forget them
+//     {"call": "key", "args": ["Tab"]}                presses a key
 //
 // An answer is {"value": ...} or {"error": "..."}, one line each. It ends when its input ends.
 import { readFileSync } from "node:fs";
@@ -37,14 +41,27 @@ async function axe() {
   return found;
 }
 
-const own = { axe, problems: () => problems.splice(0), hosts: () => [...hosts] };
+// Until the expression (or function of the argument) is true. Asked from here: the page's policy forbids it to poll
+// with code of ours.
+async function until(expression, argument) {
+  const end = Date.now() + patience;
+  const code = argument === undefined ? expression : `(${expression})(${JSON.stringify(argument)})`;
+  while (!(await page.evaluate(code))) {
+    if (Date.now() > end) throw new Error(`never true: ${code}; the page: ${(await page.innerText("body")).slice(0, 1500)}`);
+    await new Promise((done) => setTimeout(done, 25));
+  }
+  return true;
+}
+
+const own = { axe, until, problems: () => problems.splice(0), hosts: () => [...hosts],
+  forget: () => hosts.clear(), key: (name) => page.keyboard.press(name) };
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { call, args = [] } = JSON.parse(line);
   let answer;
   try {
     const value = await (own[call] ? own[call](...args) : page[call](...args));
-    answer = { value: ["goto", "reload", "waitForSelector", "waitForFunction", "screenshot", "goBack"].includes(call) ? true : (value ?? null) };
+    answer = { value: ["goto", "reload", "screenshot", "goBack"].includes(call) ? true : (value ?? null) };
   } catch (error) {
     answer = { error: String(error.message || error) };
   }
