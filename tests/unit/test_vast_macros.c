@@ -59,7 +59,8 @@ static void expands_as_the_specification_says(void **state)
         {"t=[TIMESTAMP]", "t=2016-01-17T12%3A15%3A07.127%2B00", NULL},
         {"cb=[CACHEBUSTING]", "cb=00000123", NULL},
     };
-    struct vast_macros macros = {items, ARRAY_LEN(items), a_moment, a_number, NULL};
+    struct vast_macros macros = {
+        .items = items, .n = ARRAY_LEN(items), .wall_ms = a_moment, .random = a_number};
     (void)state;
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
