@@ -1,13 +1,23 @@
 -- Everything that this incarnation had claimed: requests go back to pending at once (a retry is counted, so one that
--- kills its workers ends as failed), IPs rest without blame. Waits for a last statement of the dead worker that
--- still runs on the server, and then takes what is left. Returns how many requests.
+-- kills its workers ends as failed), IPs rest without blame. Returns how many requests.
+--
+-- Its last statement may still be under way: the server notices a dead client only when it wants to answer. A claim
+-- would become leases of nobody then. So this waits, a second at most, until no backend bears its name; what takes
+-- longer is left to the lease's end.
 CREATE OR REPLACE FUNCTION release_dead_worker(p_worker text) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 AS $$
 DECLARE
-  v_ips uuid[];
+  v_until timestamptz := clock_timestamp() + interval '1 s';
+  v_ips   uuid[];
 BEGIN
+  WHILE clock_timestamp() < v_until
+        AND EXISTS (SELECT FROM pg_stat_activity a
+                     WHERE a.application_name = left('tracepool-worker ' || p_worker, 63) AND a.pid <> pg_backend_pid()) LOOP
+    PERFORM pg_sleep(0.01);
+    PERFORM pg_stat_clear_snapshot();
+  END LOOP;
   SELECT array_agg(held.id)
     INTO v_ips
     FROM (SELECT p.id

@@ -6,7 +6,7 @@
  * DATABASE_URL says where. The statements are the worker's own (worker/queries.sql), prepared; cursors are
  * its own too, and full scans come when claims.c would make them. Each connection is a process, so that a
  * test can kill one. Prints `ready`, begins when a line comes on stdin, ends after so many traces or seconds
- * and prints one line of name=value pairs.
+ * or at a second line, and prints one line of name=value pairs.
  *
  * With --listen it is one idle worker: it claims when a NOTIFY comes (and never polls, so that a lost
  * wake-up shows), and prints `claimed NANOSECONDS ROWS`, by the monotonic clock, after each claim's commit.
@@ -50,7 +50,7 @@ struct samples {
 
 /* What all connections write together. */
 struct shared {
-    _Atomic int ready, go;
+    _Atomic int ready, go, stop;
     _Atomic long traces, refused, empty, deadlocks, serialization;
     _Atomic int64_t ended_ns;
     struct samples claim, finish;
@@ -130,10 +130,15 @@ static void prepare(struct farm *f, int query)
 
 static void begin(struct farm *f, const struct options *o, int number)
 {
-    *f = (struct farm){.o = o, .conn = PQconnectdb(getenv("DATABASE_URL"))};
+    char title[96];
+
+    *f = (struct farm){.o = o};
+    snprintf(f->name, sizeof(f->name), "%s.%d", o->name, number);
+    snprintf(title, sizeof(title), "tracepool-worker %s", f->name);
+    setenv("PGAPPNAME", title, 1);
+    f->conn = PQconnectdb(getenv("DATABASE_URL"));
     if (PQstatus(f->conn) != CONNECTION_OK)
         die("connect", PQerrorMessage(f->conn));
-    snprintf(f->name, sizeof(f->name), "%s.%d", o->name, number);
     snprintf(f->batch, sizeof(f->batch), "%d", o->batch);
     for (int i = 0; i < 3; i++)
         buf_init(&f->texts[i], RESULTS_MAX_BYTES);
@@ -240,7 +245,7 @@ static void work(struct farm *f)
 {
     int64_t end = now_ns() + (int64_t)(f->o->seconds * 1e9);
 
-    while (shared->traces < f->o->traces && now_ns() < end) {
+    while (shared->traces < f->o->traces && now_ns() < end && !shared->stop) {
         if (work_once(f) == 0) {
             shared->empty++;
             usleep(EMPTY_PAUSE_US);
@@ -338,9 +343,27 @@ static void report(int64_t began_ns)
            percentile(&shared->finish, 0.5), percentile(&shared->finish, 0.99));
 }
 
+/* Until all connections have ended; a line on stdin ends them. Returns how many of them failed. */
+static int wait_for_all(int connections)
+{
+    struct pollfd input = {STDIN_FILENO, POLLIN, 0};
+    int status, failed = 0;
+
+    while (connections > 0) {
+        if (!shared->stop && poll(&input, 1, 10) > 0)
+            shared->stop = 1;
+        if (waitpid(-1, &status, shared->stop ? 0 : WNOHANG) > 0) {
+            connections--;
+            failed += !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+        }
+    }
+    return failed;
+}
+
 static int run(const struct options *o)
 {
-    int status, failed = 0;
+    char line[16];
+    int failed;
     int64_t began;
 
     for (int i = 0; i < o->connections; i++)
@@ -349,12 +372,11 @@ static int run(const struct options *o)
         usleep(1000);
     printf("ready\n");
     fflush(stdout);
-    if (getchar() == EOF)
+    if (read(STDIN_FILENO, line, sizeof(line)) <= 0)
         return 1;
     began = now_ns();
     shared->go = 1;
-    while (wait(&status) > 0)
-        failed += !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+    failed = wait_for_all(o->connections);
     report(began);
     return failed > 0;
 }
