@@ -33,6 +33,30 @@ void arena_finish(struct arena *a)
     a->is_full = false;
 }
 
+/* The block that stays is zeroed as far as it was used; a large one is not worth keeping. */
+void arena_clear(struct arena *a)
+{
+    struct arena_block *kept = NULL;
+
+    while (a->blocks) {
+        struct arena_block *block = a->blocks;
+
+        a->blocks = block->next;
+        if (kept || block->size != BLOCK) {
+            free(block);
+            continue;
+        }
+        memset(block->bytes, 0, block->used);
+        block->used = 0;
+        kept = block;
+    }
+    if (kept)
+        kept->next = NULL;
+    a->blocks = kept;
+    a->used = 0;
+    a->is_full = false;
+}
+
 static struct arena_block *add_block(struct arena *a, size_t size)
 {
     struct arena_block *block = calloc(1, sizeof(*block) + size);

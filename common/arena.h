@@ -23,6 +23,9 @@ void arena_init(struct arena *a, size_t ceiling);
 /* Accepts a zeroed arena. */
 void arena_finish(struct arena *a);
 
+/* Forgets everything in it, and keeps a block for the next job. */
+void arena_clear(struct arena *a);
+
 /* Zeroed memory, aligned for anything; NULL (and is_full) when it would pass the ceiling. */
 NODISCARD void *arena_alloc(struct arena *a, size_t size);
 /* A copy that lives as long as the arena, with a NUL behind it; ptr is NULL past the ceiling. */

@@ -51,27 +51,6 @@ bool buf_reserve(struct buf *b, size_t len)
     return true;
 }
 
-bool buf_append(struct buf *b, const void *bytes, size_t len)
-{
-    if (!buf_reserve(b, len))
-        return false;
-    if (len)
-        memcpy(b->data + b->len, bytes, len);
-    b->len += len;
-    b->data[b->len] = '\0';
-    return true;
-}
-
-bool buf_append_str(struct buf *b, struct str s)
-{
-    return buf_append(b, s.ptr, s.len);
-}
-
-bool buf_append_char(struct buf *b, char c)
-{
-    return buf_append(b, &c, 1);
-}
-
 bool buf_vprintf(struct buf *b, const char *format, va_list args)
 {
     va_list again;

@@ -11,6 +11,7 @@
 #include "common/str.h"
 
 #include <stdarg.h>
+#include <string.h>
 
 struct buf {
     char *data; /* owned; NUL-terminated whenever it is not NULL */
@@ -27,13 +28,34 @@ void buf_finish(struct buf *b);
 /* Empties it and forgets is_full; keeps the memory. */
 void buf_clear(struct buf *b);
 
-bool buf_append(struct buf *b, const void *bytes, size_t len);
-bool buf_append_str(struct buf *b, struct str s);
-bool buf_append_char(struct buf *b, char c);
-bool buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-bool buf_vprintf(struct buf *b, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 /* Room for len more bytes; the caller writes them at data + len and adds to len itself. */
 bool buf_reserve(struct buf *b, size_t len);
+
+static inline bool buf_append(struct buf *b, const void *bytes, size_t len)
+{
+    bool has_room = b->len + len < b->cap && !b->is_full; /* cap never exceeds max + 1 */
+
+    if (!has_room && !buf_reserve(b, len))
+        return false;
+    if (len)
+        memcpy(b->data + b->len, bytes, len);
+    b->len += len;
+    b->data[b->len] = '\0';
+    return true;
+}
+
+static inline bool buf_append_str(struct buf *b, struct str s)
+{
+    return buf_append(b, s.ptr, s.len);
+}
+
+static inline bool buf_append_char(struct buf *b, char c)
+{
+    return buf_append(b, &c, 1);
+}
+
+bool buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool buf_vprintf(struct buf *b, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 /* Drops the first len bytes. */
 void buf_consume(struct buf *b, size_t len);
 

@@ -7,40 +7,40 @@
 
 /* clang-format off */
 static const struct {
-    const char *name; /* with is_prefix: every name that begins so */
+    struct str name; /* with is_prefix: every name that begins so */
     bool is_prefix;
 } CLICK_IDS[] = {
     /* name         prefix     sent by */
-    {"gclid",           false}, /* Google Ads */
-    {"gbraid",          false}, /* Google Ads, iOS app to web */
-    {"wbraid",          false}, /* Google Ads, iOS web to app */
-    {"gad_",            true},  /* Google Ads: gad_source, gad_campaignid */
-    {"gclsrc",          false}, /* Google: where a gclid comes from */
-    {"dclid",           false}, /* Google Display and Video */
-    {"srsltid",         false}, /* Google Merchant Center */
-    {"msclkid",         false}, /* Microsoft Advertising */
-    {"fbclid",          false}, /* Meta */
-    {"ttclid",          false}, /* TikTok */
-    {"twclid",          false}, /* X */
-    {"li_fat_id",       false}, /* LinkedIn */
-    {"yclid",           false}, /* Yandex */
-    {"ysclid",          false}, /* Yandex, search */
-    {"epik",            false}, /* Pinterest */
-    {"sccid",           false}, /* Snapchat */
-    {"scclid",          false}, /* Snapchat */
-    {"rdt_cid",         false}, /* Reddit */
-    {"qclid",           false}, /* Quora */
-    {"obclid",          false}, /* Outbrain */
-    {"tblci",           false}, /* Taboola */
-    {"irclickid",       false}, /* impact.com */
-    {"wickedid",        false}, /* Wicked Reports */
+    {STR("gclid"),           false}, /* Google Ads */
+    {STR("gbraid"),          false}, /* Google Ads, iOS app to web */
+    {STR("wbraid"),          false}, /* Google Ads, iOS web to app */
+    {STR("gad_"),            true},  /* Google Ads: gad_source, gad_campaignid */
+    {STR("gclsrc"),          false}, /* Google: where a gclid comes from */
+    {STR("dclid"),           false}, /* Google Display and Video */
+    {STR("srsltid"),         false}, /* Google Merchant Center */
+    {STR("msclkid"),         false}, /* Microsoft Advertising */
+    {STR("fbclid"),          false}, /* Meta */
+    {STR("ttclid"),          false}, /* TikTok */
+    {STR("twclid"),          false}, /* X */
+    {STR("li_fat_id"),       false}, /* LinkedIn */
+    {STR("yclid"),           false}, /* Yandex */
+    {STR("ysclid"),          false}, /* Yandex, search */
+    {STR("epik"),            false}, /* Pinterest */
+    {STR("sccid"),           false}, /* Snapchat */
+    {STR("scclid"),          false}, /* Snapchat */
+    {STR("rdt_cid"),         false}, /* Reddit */
+    {STR("qclid"),           false}, /* Quora */
+    {STR("obclid"),          false}, /* Outbrain */
+    {STR("tblci"),           false}, /* Taboola */
+    {STR("irclickid"),       false}, /* impact.com */
+    {STR("wickedid"),        false}, /* Wicked Reports */
 };
 /* clang-format on */
 
 bool click_id_is(struct str name)
 {
     for (size_t i = 0; i < ARRAY_LEN(CLICK_IDS); i++) {
-        struct str id = str_from(CLICK_IDS[i].name);
+        struct str id = CLICK_IDS[i].name;
 
         if (CLICK_IDS[i].is_prefix ? str_starts_nocase(name, id) : str_equal_nocase(name, id))
             return true;

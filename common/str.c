@@ -15,22 +15,10 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f';
 }
 
-struct str str_from(const char *cstr)
+bool str_same_nocase(const char *a, const char *b, size_t len)
 {
-    return (struct str){cstr ? cstr : "", cstr ? strlen(cstr) : 0};
-}
-
-bool str_equal(struct str a, struct str b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
-bool str_equal_nocase(struct str a, struct str b)
-{
-    if (a.len != b.len)
-        return false;
-    for (size_t i = 0; i < a.len; i++)
-        if (lower(a.ptr[i]) != lower(b.ptr[i]))
+    for (size_t i = 0; i < len; i++)
+        if (lower(a[i]) != lower(b[i]))
             return false;
     return true;
 }
@@ -48,22 +36,6 @@ bool str_starts_nocase(struct str s, struct str prefix)
 bool str_ends_nocase(struct str s, struct str suffix)
 {
     return s.len >= suffix.len && str_equal_nocase(str_slice(s, s.len - suffix.len, s.len), suffix);
-}
-
-size_t str_find(struct str s, size_t from, char c)
-{
-    const char *hit = from < s.len ? memchr(s.ptr + from, c, s.len - from) : NULL;
-
-    return hit ? (size_t)(hit - s.ptr) : s.len;
-}
-
-struct str str_slice(struct str s, size_t from, size_t to)
-{
-    if (to > s.len)
-        to = s.len;
-    if (from > to)
-        from = to;
-    return (struct str){s.ptr ? s.ptr + from : NULL, to - from};
 }
 
 struct str str_trim(struct str s)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct str {
     const char *ptr;
@@ -21,20 +22,47 @@ struct str {
 /* printf: "%.*s" with STR_ARG(s). */
 #define STR_ARG(s) (int)(s).len, (s).ptr
 
-/* A view of a C string; NULL becomes the empty view. */
-struct str str_from(const char *cstr);
+/* A view of a C string; NULL becomes the empty view. (Here, as what every request does a hundred times is
+ * inlined.) */
+static inline struct str str_from(const char *cstr)
+{
+    return (struct str){cstr ? cstr : "", cstr ? strlen(cstr) : 0};
+}
 
-bool str_equal(struct str a, struct str b);
+static inline bool str_equal(struct str a, struct str b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+bool str_same_nocase(const char *a, const char *b, size_t len);
 /* ASCII case is ignored; every other byte must be the same. */
-bool str_equal_nocase(struct str a, struct str b);
+static inline bool str_equal_nocase(struct str a, struct str b)
+{
+    return a.len == b.len && str_same_nocase(a.ptr, b.ptr, a.len);
+}
+
 bool str_starts(struct str s, struct str prefix);
 bool str_starts_nocase(struct str s, struct str prefix);
 bool str_ends_nocase(struct str s, struct str suffix);
 
 /* Position of the first byte c at or after from; s.len when there is none. */
-size_t str_find(struct str s, size_t from, char c);
+static inline size_t str_find(struct str s, size_t from, char c)
+{
+    const char *hit = from < s.len ? (const char *)memchr(s.ptr + from, c, s.len - from) : NULL;
+
+    return hit ? (size_t)(hit - s.ptr) : s.len;
+}
+
 /* Bytes [from, to) of s; both are cut to s.len. */
-struct str str_slice(struct str s, size_t from, size_t to);
+static inline struct str str_slice(struct str s, size_t from, size_t to)
+{
+    if (to > s.len)
+        to = s.len;
+    if (from > to)
+        from = to;
+    return (struct str){s.ptr ? s.ptr + from : NULL, to - from};
+}
+
 /* Without leading and trailing space, tab, CR, LF and FF. */
 struct str str_trim(struct str s);
 

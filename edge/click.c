@@ -16,11 +16,6 @@ static void put_escaped(struct buf *out, unsigned char c)
         buf_printf(out, "\\u%04x", c);
 }
 
-static bool is_plain(unsigned char c)
-{
-    return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
-}
-
 static void put_clean(struct buf *out, struct str s)
 {
     size_t done = 0;
@@ -37,15 +32,24 @@ static void put_clean(struct buf *out, struct str s)
     buf_append_str(out, str_slice(s, done, s.len));
 }
 
+/* Bytes that stand in a JSON string as they are: visible ASCII and blanks, but for the quote and the
+ * backslash. */
+static const bool is_plain[256] = {[' '] = true, ['!'] = true, ['#' ... '['] = true, [']' ... '~'] = true};
+
+static bool all_plain(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (!is_plain[(unsigned char)s.ptr[i]])
+            return false;
+    return true;
+}
+
 void click_put_string(struct buf *out, struct str s)
 {
     SCOPED_VALUE(buf) clean = {.max = 3 * s.len};
-    bool plain = true;
 
-    for (size_t i = 0; i < s.len && plain; i++)
-        plain = is_plain((unsigned char)s.ptr[i]);
     buf_append_char(out, '"');
-    if (plain) {
+    if (all_plain(s)) {
         buf_append_str(out, s);
     } else {
         json_clean_utf8(s, &clean);

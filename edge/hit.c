@@ -36,7 +36,8 @@ struct hits {
     struct str fallback;
     char policy[POLICY_MAX]; /* a header line, or empty */
     uint64_t chance;
-    struct decision decision; /* of the click at hand; reused */
+    struct decision decision; /* of the click at hand; reused, as the three below */
+    struct arena scratch;
     struct buf payload;
     struct buf headers;
 };
@@ -190,14 +191,23 @@ static bool contains_nocase(struct str value, const char *word)
     return false;
 }
 
+static bool names_a_purpose(struct str name)
+{
+    static const struct str headers[] = {STR("Sec-Purpose"), STR("Purpose"), STR("X-Purpose"), STR("X-Moz")};
+
+    for (size_t i = 0; i < ARRAY_LEN(headers); i++)
+        if (str_equal_nocase(name, headers[i]))
+            return true;
+    return false;
+}
+
 bool hit_is_prefetch(const struct httpd_head *head)
 {
-    static const char *const headers[] = {"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"};
     static const char *const words[] = {"prefetch", "preview", "prerender"};
 
-    for (size_t h = 0; h < ARRAY_LEN(headers); h++)
-        for (size_t w = 0; w < ARRAY_LEN(words); w++)
-            if (contains_nocase(httpd_header(head, str_from(headers[h])), words[w]))
+    for (int i = 0; i < head->nheaders; i++)
+        for (size_t w = 0; names_a_purpose(head->headers[i].name) && w < ARRAY_LEN(words); w++)
+            if (contains_nocase(head->headers[i].value, words[w]))
                 return true;
     return false;
 }
@@ -371,7 +381,6 @@ static const char *not_a_click(const struct httpd_head *head)
 void hit_handle(struct hits *h, enum hit_path path, struct httpd_conn *conn,
                 const struct httpd_request *request)
 {
-    SCOPED_VALUE(arena) arena = {.ceiling = CLICK_ARENA};
     struct hit hit = {.hits = h, .conn = conn, .request = request, .path = path};
     struct decide_env env;
 
@@ -379,11 +388,12 @@ void hit_handle(struct hits *h, enum hit_path path, struct httpd_conn *conn,
     visit_read(&h->visits, request, &hit.visit);
     env = surroundings(h, &hit.visit);
     env.is_debug = is_operator(h, request->head);
-    decide(&env, &arena, request->head->query, &h->decision);
+    decide(&env, &h->scratch, request->head->query, &h->decision);
     if (env.is_debug)
         explain(&hit);
     else
         answer(&hit);
+    arena_clear(&h->scratch);
 }
 
 /* ---- beginning and end ---- */
@@ -414,6 +424,7 @@ bool hits_create(const struct conf *conf, const struct hits_parts *parts, struct
     h->conf = conf;
     h->parts = *parts;
     arena_init(&h->arena, URL_MAX_BYTES * 4);
+    arena_init(&h->scratch, CLICK_ARENA);
     decision_init(&h->decision);
     buf_init(&h->payload, SEGMENT_MAX_PAYLOAD);
     buf_init(&h->headers, HEADERS_MAX);
@@ -434,6 +445,7 @@ void hits_destroy(struct hits *h)
     if (!h)
         return;
     arena_finish(&h->arena);
+    arena_finish(&h->scratch);
     decision_finish(&h->decision);
     buf_finish(&h->payload);
     buf_finish(&h->headers);

@@ -25,6 +25,7 @@ enum {
     MAX_HEAD = 16 * 1024,
     MAX_BEACON = 8 * 1024,
     SEGMENTS_PER_SPOOL = 4, /* so that the one that is written to never fills the spool alone */
+    YIELD_SHARE = 4,        /* of the spool's size: above it shipping rests no more */
     NAME_MAX_BYTES = 64,
 };
 
@@ -282,6 +283,7 @@ static void start_shipping(struct serve *s)
         .pg = s->pg,
         .incarnation = s->child->incarnation,
         .batch = (size_t)s->conf->edge_ship_batch,
+        .yield_bytes = s->conf->edge_spool_max_bytes / YIELD_SHARE,
     });
     s->heartbeat = heartbeat_create(&(struct heartbeat_options){.loop = &s->loop,
                                                                 .pg = s->pg,

@@ -23,6 +23,9 @@ enum {
     PAUSE_MIN_MS = 100,
     PAUSE_MAX_MS = 5000,
     STATEMENT_MAX = 256 * 1024 * 1024,
+    CROWD = 8,        /* clicks that wait for one sync: more come than one at a time */
+    REST_FACTOR = 3,  /* a rest is so many times as long as the statement before it */
+    REST_MAX_MS = 50, /* so that no click waits long for its trace */
 };
 
 enum ship_state { SHIP_IDLE, SHIP_READING, SHIP_HOLDING, SHIP_SENDING };
@@ -37,6 +40,7 @@ struct ship {
     struct buf json;
     uv_timer_t pause;
     bool is_pausing;
+    int64_t sent_us; /* when the statement under way was sent */
     int64_t pause_ms;
     bool is_stopped;
     struct log_gate gate;
@@ -76,6 +80,21 @@ static void pause_shipping(struct ship *s)
     s->is_pausing = true;
     uv_timer_start(&s->pause, on_pause_over, (uint64_t)(half + loop_now_us() % (half + 1)), 0);
     s->pause_ms = s->pause_ms * 2 < PAUSE_MAX_MS ? s->pause_ms * 2 : PAUSE_MAX_MS;
+}
+
+/*
+ * Clicks come first: the database works on the same processors as the edge, and a click that is on disk can
+ * wait. Only while the spool has room, and never for long.
+ */
+static void rest_for_clicks(struct ship *s)
+{
+    int64_t rest_ms = REST_FACTOR * (loop_now_us() - s->sent_us) / 1000;
+
+    if (spool_waiting(s->options.spool) < CROWD ||
+        spool_unshipped_bytes(s->options.spool) >= s->options.yield_bytes)
+        return;
+    s->is_pausing = true;
+    uv_timer_start(&s->pause, on_pause_over, (uint64_t)(rest_ms < REST_MAX_MS ? rest_ms : REST_MAX_MS), 0);
 }
 
 static void fail(struct ship *s, const char *what, const char *sqlstate, const struct err *err)
@@ -165,6 +184,7 @@ static void on_recorded(void *arg, PGresult *res, const char *sqlstate, const st
         metrics_add(METRIC_SHIP_CLICKS, (int64_t)s->sending);
         metrics_add(METRIC_SHIP_BATCHES, 1);
         s->limit = s->limit * 2 < s->options.batch ? s->limit * 2 : s->options.batch;
+        rest_for_clicks(s);
         advance(s, s->sending);
     } else if (!ship_is_refusal(sqlstate)) {
         fail(s, "record", sqlstate, err);
@@ -191,6 +211,7 @@ static void send_next(struct ship *s)
     buf_append_char(&s->json, ']');
     snprintf(now, sizeof(now), "%" PRId64, loop_wall_ms());
     s->state = SHIP_SENDING;
+    s->sent_us = loop_now_us();
     pg_send(s->options.pg, Q_RECORD_CLICKS, (const char *const[]){buf_cstr(&s->json), now}, 0, on_recorded,
             s);
 }

@@ -22,6 +22,7 @@ struct ship_options {
     struct pg *pg;           /* with the queries of edge/queries.h */
     const char *incarnation; /* borrowed; named in spool_quarantine */
     size_t batch;            /* clicks in one statement */
+    int64_t yield_bytes;     /* while less is unshipped, shipping rests when many clicks wait for the disk */
 };
 
 struct ship *ship_create(const struct ship_options *options);

@@ -53,12 +53,34 @@ static void copies_outlive_their_source(void **state)
     assert_string_equal(arena_cstr(&a, STR("")), "");
 }
 
+static void a_cleared_arena_is_as_new(void **state)
+{
+    SCOPED_VALUE(arena) a;
+    char *text;
+    (void)state;
+
+    arena_init(&a, 100000);
+    for (int round = 0; round < 3; round++) {
+        text = arena_alloc(&a, 100);
+        for (int i = 0; i < 100; i++)
+            assert_int_equal(text[i], 0);
+        memset(text, 'x', 100);
+        assert_non_null(arena_alloc(&a, 50000)); /* a block of its own */
+        assert_null(arena_alloc(&a, 100000));
+        assert_true(a.is_full);
+        arena_clear(&a);
+        assert_false(a.is_full);
+        assert_int_equal(a.used, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_zeroed_and_aligned),
         cmocka_unit_test(the_ceiling_refuses_for_good),
         cmocka_unit_test(copies_outlive_their_source),
+        cmocka_unit_test(a_cleared_arena_is_as_new),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

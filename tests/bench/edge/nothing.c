@@ -4,11 +4,12 @@
  *
  *     edge_nothing PORT SPOOL_DIR            SPOOL_DIR holds the offers' snapshot, offers.json
  *
- * It is the edge's own code but for keep.c, whose one call of hit.c is given here. What is left is what a
- * server that records nothing can be compared with.
+ * It is the edge's own code but for keep.c and click.c, which keep a click and write it down; their calls are
+ * given here. What is left is what a server that records nothing can be compared with.
  */
 #include "common/conf.h"
 #include "common/loop.h"
+#include "edge/click.h"
 #include "edge/hit.h"
 #include "edge/pages.h"
 
@@ -26,6 +27,17 @@ void keep_add(struct keep *keep, struct keep_click *click)
     (void)keep;
     click->done(click, true);
     click->release(click);
+}
+
+void click_write(const struct click *click, struct buf *out)
+{
+    (void)click;
+    (void)out;
+}
+
+void click_put_string(struct buf *out, struct str s)
+{
+    buf_append_str(out, s);
 }
 
 static void on_request(void *arg, struct httpd_conn *conn, const struct httpd_request *request)
