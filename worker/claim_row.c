@@ -7,6 +7,8 @@
 #include "common/json.h"
 #include "common/pg/row.h"
 
+#include <string.h>
+
 enum { EXPECTED_PARAMS_MAX = 64, HOPS_MAX = 100, TIMEOUT_MIN_MS = 100 };
 
 struct claim_columns claim_columns_of(const PGresult *res)
@@ -96,6 +98,17 @@ static int64_t within(int64_t value, int64_t least, int64_t most)
     return value < least ? least : value > most ? most : value;
 }
 
+static bool has_text(const json_t *array, const char *text)
+{
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        const char *item = json_string_value(json_array_get(array, i));
+
+        if (item && strcmp(item, text) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool read_options(struct str text, const struct conf *conf, struct arena *a, struct trace_claim *out,
                          struct err *err)
 {
@@ -115,6 +128,7 @@ static bool read_options(struct str text, const struct conf *conf, struct arena 
     out->max_hops = (int)within(json_get_int(options, "max_hops", conf->trace_max_hops), 1, HOPS_MAX);
     out->timeout_ms = within(json_get_int(options, "timeout_ms", conf->trace_timeout_s * 1000),
                              TIMEOUT_MIN_MS, conf->trace_timeout_s * 1000);
+    out->keeps_har = has_text(json_object_get(options, "evidence"), "har");
     read_expected(json_object_get(options, "expected_params"), a, out);
     return true;
 }

@@ -4,6 +4,9 @@
 #include "worker/store.h"
 
 #include "common/json.h"
+#include "worker/evidence/har.h"
+
+enum { EVIDENCE_MAX = 8 << 20 };
 
 static const struct err no_error;
 
@@ -59,6 +62,27 @@ static void put_findings(json_t *o, const struct trace *t)
     json_put_int(o, "kb", (r->bytes + 1023) / 1024);
 }
 
+/* What the offer asked to keep; one that is too large for a row is left out. */
+static void put_evidence(json_t *o, const struct trace *t)
+{
+    SCOPED_VALUE(buf) text = {.max = EVIDENCE_MAX};
+    SCOPED(json_t) har = NULL;
+    json_t *item;
+
+    if (!t->claim.keeps_har)
+        return;
+    har = har_json(t->result);
+    json_write(har, &text);
+    if (text.is_full)
+        return;
+    item = json_object();
+    json_put_str(item, "kind", STR("har"));
+    json_put_str(item, "content_type", STR("application/json"));
+    json_put_str(item, "body", buf_str(&text));
+    json_put(o, "evidence", json_array());
+    json_array_append_new(json_object_get(o, "evidence"), item);
+}
+
 json_t *store_result_json(const struct trace *t)
 {
     json_t *o = json_object();
@@ -67,8 +91,10 @@ json_t *store_result_json(const struct trace *t)
     json_put_str(o, "outcome", str_from(outcome_name(store_outcome(t))));
     put_error(o, store_error(t));
     json_put_int(o, "trace_ms", t->ended_ms - t->claimed_ms);
-    if (t->result && !t->is_cut)
+    if (t->result && !t->is_cut) {
         put_findings(o, t);
+        put_evidence(o, t);
+    }
     return o;
 }
 

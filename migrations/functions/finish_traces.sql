@@ -1,8 +1,9 @@
 -- Takes a batch of results from a worker; one statement decides everything.
 --
 -- Result: {"request_id","attempt","ip","outcome","error","detail","retry","blame","final_url","params","chain",
--- "mode_used","reason","trace_ms","response_ms","kb"}. A result is accepted only while its request is still
+-- "mode_used","reason","trace_ms","response_ms","kb","evidence"}. A result is accepted only while its request is still
 -- processing this very attempt on this IP for this worker: a worker that lost its lease changes nothing.
+-- Evidence, where the offer asked for some: [{"kind","content_type","body","is_base64"}], kept with the attempt.
 --
 -- An accepted one ends the request (completed, failed, timeout) or, when the error is worth it and retries are
 -- left, makes it pending again after a pause. Its attempt is recorded, and its IP rests. The IP's health follows
@@ -29,12 +30,12 @@ BEGIN
   WITH result AS MATERIALIZED (
     SELECT r.request_id, r.attempt, r.ip, r.outcome, nullif(r.error, 'ok') AS error, r.detail,
            coalesce(r.retry, false) AS retry, coalesce(r.blame, 'none') AS blame, r.final_url, r.params, r.chain,
-           r.mode_used, r.reason, r.trace_ms, r.response_ms, r.kb,
+           r.mode_used, r.reason, r.trace_ms, r.response_ms, r.kb, r.evidence,
            r.outcome IN ('ok', 'external_scheme') AS is_success
       FROM jsonb_to_recordset(p_results)
            AS r (request_id uuid, attempt integer, ip text, outcome text, error text, detail text, retry boolean,
                  blame text, final_url text, params jsonb, chain jsonb, mode_used text, reason text,
-                 trace_ms integer, response_ms integer, kb numeric)
+                 trace_ms integer, response_ms integer, kb numeric, evidence jsonb)
   ), lease AS MATERIALIZED (   -- pool rows first, in one order
     SELECT p.id
       FROM ip_rotation_pool p
@@ -66,7 +67,7 @@ BEGIN
        AND t.request_id = r.request_id AND t.status = 'processing' AND t.attempt = r.attempt
        AND t.ip_assigned = r.ip AND t.claimed_by = p_worker
     RETURNING t.request_id, t.attempt, t.batch_id, t.ip_locked_at, t.status, t.trace_time_ms, t.wait_time_ms,
-              r.ip, r.outcome, r.error, r.detail, r.blame, r.mode_used, r.response_ms,
+              r.ip, r.outcome, r.error, r.detail, r.blame, r.mode_used, r.response_ms, r.evidence,
               r.blame = 'proxy' AS is_bad,
               r.blame <> 'proxy' AND (r.response_ms IS NOT NULL OR r.is_success) AS is_good
   ), freed AS (
@@ -97,6 +98,14 @@ BEGIN
       FROM ended   -- where somebody reset attempt by hand, the result counts all the same
      WHERE (SELECT a.attempt FROM trace_attempts a
              WHERE a.request_id = ended.request_id AND a.attempt = ended.attempt) IS NULL
+  ), evidence AS (
+    INSERT INTO trace_evidence (request_id, attempt, kind, content_type, body)
+    SELECT ended.request_id, ended.attempt, e.kind, e.content_type,
+           CASE WHEN e.is_base64 THEN decode(e.body, 'base64') ELSE convert_to(e.body, 'UTF8') END
+      FROM ended
+     CROSS JOIN LATERAL jsonb_to_recordset(ended.evidence)
+           AS e (kind text, content_type text, body text, is_base64 boolean)
+        ON CONFLICT DO NOTHING
   )
   SELECT ended.request_id, true, ended.status::text
     FROM ended

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 import npm
+import stage
 import web as web_lib
 from tracing import begin, end
 
@@ -118,3 +119,27 @@ def test_a_file_that_cannot_be_written_is_said_before_the_trace(site):
     code, out, complaints = end(begin("--har", "/nowhere/trace.har", "--proxy", site.proxy("params"), WORLDS["params"]["start"]))
     assert (code, out) == (2, "") and "/nowhere/trace.har: No such file" in complaints
     assert site.log() == []
+
+
+# --- in the farm -----------------------------------------------------------------------------------------
+
+
+def test_an_offer_keeps_what_it_asks_for(db, worker, pool, proxies, web):
+    """A HAR for the offer that wants it, none for the other."""
+    web.add("http://go.test/?keep=1", stage.redirect("http://shop.test/"))
+    web.add("http://shop.test/", stage.PAGE)
+    for proxy in proxies(2):
+        pool.add(proxy)
+    offers = {}
+    for name, evidence in (("keeps", ["har"]), ("keeps-not", [])):
+        offers[name] = db.value("INSERT INTO offers (offer_name, final_url, evidence) VALUES (%s, 'http://go.test/', %s) RETURNING id",
+                                name, evidence)
+    worker()
+    requests = {name: pool.request("http://go.test/?keep=1", offer_id=offer, offer_name=name) for name, offer in offers.items()}
+    rows = {name: pool.ended(request) for name, request in requests.items()}
+    kept = db.run("SELECT * FROM trace_evidence")
+    assert [(str(row["request_id"]), row["attempt"], row["kind"], row["content_type"]) for row in kept] == [
+        (requests["keeps"], 1, "har", "application/json")]
+    har = json.loads(bytes(kept[0]["body"]))
+    assert [entry["request"]["url"] for entry in har["log"]["entries"]] == [hop["url"] for hop in rows["keeps"]["redirect_chain"]]
+    assert rows["keeps-not"]["status"] == "completed"

@@ -39,6 +39,21 @@ SELECT is(finish(:'other', 'ok', 'none', 10, jsonb_build_object('chain', repeat(
 SELECT results_eq(format('SELECT n_tup_hot_upd - %s, n_tup_upd - %s FROM pg_stat_xact_user_tables WHERE relname = ''active_trace_requests''',
                          :hot, :all), 'VALUES (1::bigint, 1::bigint)', 'finishing a trace is one HOT update');
 
+-- Evidence: of the accepted attempt, as text or as bytes; once.
+SELECT add_request() AS seen \gset
+SELECT end_cooldowns();
+SELECT claim();
+SELECT is(finish(:'seen', 'ok', 'none', 10, '{"evidence": [
+                  {"kind": "har", "content_type": "application/json", "body": "{\"log\": \"\u00e9\"}"},
+                  {"kind": "screenshot", "content_type": "image/webp", "body": "AAEC", "is_base64": true}]}'),
+          'completed', '(with evidence)');
+SELECT results_eq(format('SELECT attempt, kind, content_type, body FROM trace_evidence WHERE request_id = %L ORDER BY kind', :'seen'),
+                  $$VALUES (1, 'har', 'application/json', convert_to('{"log": "é"}', 'UTF8')),
+                           (1, 'screenshot', 'image/webp', '\x000102'::bytea)$$, 'evidence is kept with its attempt');
+SELECT is(finish(:'seen', 'ok', 'none', 10, '{"evidence": [{"kind": "cookies", "content_type": "text/plain", "body": ""}]}'),
+          'refused', '(late)');
+SELECT is((SELECT count(*) FROM trace_evidence), 2::bigint, 'a refused result leaves none');
+
 -- The table of outcomes.
 CREATE FUNCTION once(p_outcome text, p_blame text DEFAULT 'target') RETURNS text LANGUAGE plpgsql AS $$
 DECLARE

@@ -54,6 +54,35 @@ static void expect_text(const json_t *o, const char *key, const char *value)
     assert_str(json_get_str(o, key, STR("(missing)")), value);
 }
 
+static void expect_har(struct str text, size_t entries)
+{
+    struct err err;
+    SCOPED(json_t) har = json_parse(text, &err);
+
+    assert_int_equal(json_array_size(json_object_get(json_object_get(har, "log"), "entries")), entries);
+}
+
+static void a_har_is_sent_where_the_offer_keeps_one(void **state)
+{
+    (void)state;
+    give_result();
+    t.claim.keeps_har = true;
+    {
+        SCOPED(json_t) o = store_result_json(&t);
+        json_t *item = json_array_get(json_object_get(o, "evidence"), 0);
+
+        expect_text(item, "kind", "har");
+        expect_text(item, "content_type", "application/json");
+        expect_har(json_get_str(item, "body", STR("")), 2);
+    }
+    t.is_cut = true;
+    {
+        SCOPED(json_t) o = store_result_json(&t);
+
+        assert_null(json_object_get(o, "evidence"));
+    }
+}
+
 static void a_good_trace_tells_all(void **state)
 {
     (void)state;
@@ -197,6 +226,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_good_trace_tells_all),
+        TEST(a_har_is_sent_where_the_offer_keeps_one),
         TEST(a_trace_without_a_result_tells_its_error),
         TEST(blame_and_retry_are_the_error_tables),
         TEST(our_own_deadline_is_a_timeout),
