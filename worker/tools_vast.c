@@ -15,11 +15,11 @@
 #include "worker/vast_text.h"
 
 #include <stdio.h>
-#include <sys/random.h>
 
 enum {
     DOCUMENT_MAX = 8 * 1024 * 1024,
     ARENA_MAX = 64 * 1024 * 1024,
+    CACHE_MAX = 16 * 1024 * 1024,
     URL_MAX = 64 * 1024,
     EXIT_NO = 1,
     EXIT_USAGE = 2
@@ -47,22 +47,6 @@ static const struct vast_doc *readable(const struct vast_doc *doc)
 
 /* --- getting it ----------------------------------------------------------------------------------------- */
 
-static int64_t wall_ms(void *arg)
-{
-    (void)arg;
-    return loop_wall_ms();
-}
-
-static uint32_t random_number(void *arg)
-{
-    uint32_t number = 0;
-    (void)arg;
-
-    if (getrandom(&number, sizeof(number), 0) != sizeof(number))
-        abort();
-    return number;
-}
-
 static bool is_url(const char *source)
 {
     return str_starts_nocase(str_from(source), STR("http://")) ||
@@ -78,19 +62,20 @@ static bool source_url(const struct vast_args *args, struct buf *url, struct err
            err_set(err, ERR_TOO_BIG, "the provider's URL is longer than %d bytes", URL_MAX);
 }
 
-static struct vast_resolve_request request_of(const struct conf *conf, const struct vast_args *args,
-                                              const struct vast_macros *macros)
+static struct vast_resolve_request request_of(const struct conf *conf, const struct vast_args *args)
 {
     const struct vast_provider *p = &args->provider;
+    struct str agent = claim_user_agent(conf, args->arena);
 
     return (struct vast_resolve_request){
         .resolver = {.max_wrappers = p->max_wrappers,
                      .max_fetches = args->is_resolve ? VAST_FETCHES_DEFAULT : 1,
                      .keep_source = true,
                      .mode = p->macro_mode,
-                     .macros = macros},
+                     .macros =
+                         vast_resolve_macros(args->arena, p->macros, p->nmacros, p->macro_formats, agent)},
         .fetch = {.proxy = args->proxy,
-                  .user_agent = claim_user_agent(conf, args->arena),
+                  .user_agent = agent,
                   .headers = p->headers,
                   .nheaders = p->nheaders,
                   .timeout_ms = p->timeout_ms,
@@ -102,6 +87,7 @@ static struct vast_resolve_request request_of(const struct conf *conf, const str
                   .allow_private = args->allow_private,
                   .ca_file = str_from(conf->http_ca_file)},
         .total_timeout_ms = args->total_timeout_ms,
+        .cache_ttl_ms = p->cache_ttl_ms,
     };
 }
 
@@ -131,20 +117,16 @@ static bool run(struct view *view, const struct vast_resolve_request *request)
 static bool resolve(struct view *view, const struct conf *conf, struct str url)
 {
     const struct vast_provider *p = &view->args->provider;
-    struct vast_macros *macros = arena_alloc(view->arena, sizeof(*macros));
-    struct vast_resolve_request request;
+    struct vast_resolve_request request = request_of(conf, view->args);
+    struct vast_cache *cache = p->cache_ttl_ms > 0 ? vast_cache_create(CACHE_MAX) : NULL;
+    bool is_resolved;
 
-    if (!macros)
-        return err_set(&view->err, ERR_TOO_BIG, "no memory left");
-    *macros = (struct vast_macros){.items = p->macros,
-                                   .n = p->nmacros,
-                                   .formats = p->macro_formats,
-                                   .wall_ms = wall_ms,
-                                   .random = random_number};
-    request = request_of(conf, view->args, macros);
     request.url = url;
     request.bytes = buf_str(&view->bytes);
-    if (!run(view, &request))
+    request.cache = cache;
+    is_resolved = run(view, &request);
+    vast_cache_destroy(cache);
+    if (!is_resolved)
         return false;
     view->doc = view->resolver->result.source;
     view->doc_bytes = view->resolver->result.source_bytes;

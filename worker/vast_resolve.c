@@ -5,6 +5,9 @@
 
 #include "common/loop.h"
 
+#include <string.h>
+#include <sys/random.h>
+
 struct vast_resolve {
     struct arena *arena;
     struct vast_resolve_request request;
@@ -17,6 +20,47 @@ struct vast_resolve {
     void (*done)(void *arg, struct vast_resolver *r, const struct err *err);
     void *arg;
 };
+
+/* --- macros ----------------------------------------------------------------------------------------- */
+
+static int64_t wall_ms(void *arg)
+{
+    (void)arg;
+    return loop_wall_ms();
+}
+
+static uint32_t random_number(void *arg)
+{
+    uint32_t number = 0;
+    (void)arg;
+
+    if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+        abort();
+    return number;
+}
+
+/* Whoever looks a name up takes the first: what the caller says wins. */
+const struct vast_macros *vast_resolve_macros(struct arena *a, const struct vast_macro *items, int n,
+                                              enum vast_macro_formats formats, struct str user_agent)
+{
+    struct vast_macros *macros = arena_alloc(a, sizeof(*macros));
+    struct vast_macro *all = arena_alloc(a, ((size_t)n + 2) * sizeof(*all));
+    struct str *own = arena_alloc(a, 2 * sizeof(*own));
+
+    if (!macros || !all || !own)
+        return NULL;
+    if (n)
+        memcpy(all, items, (size_t)n * sizeof(*all));
+    own[0] = STR("2");
+    own[1] = user_agent;
+    all[n] = (struct vast_macro){.name = STR("SERVERSIDE"), .values = &own[0], .nvalues = 1};
+    all[n + 1] = (struct vast_macro){.name = STR("SERVERUA"), .values = &own[1], .nvalues = 1};
+    *macros = (struct vast_macros){
+        .items = all, .n = n + 2, .formats = formats, .wall_ms = wall_ms, .random = random_number};
+    return macros;
+}
+
+/* --- the end ---------------------------------------------------------------------------------------- */
 
 static void on_begin_closed(uv_handle_t *handle)
 {
@@ -39,6 +83,8 @@ static void end(struct vast_resolve *v, const struct err *err)
     vast_resolve_cancel(v);
     done(arg, err->code == ERR_OK ? r : NULL, err);
 }
+
+/* --- one answer after the other --------------------------------------------------------------------- */
 
 static bool take_from_cache(struct vast_resolve *v, struct vast_answer *answer)
 {

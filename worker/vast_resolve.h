@@ -23,6 +23,15 @@ struct vast_resolve_request {
 struct vast_resolve;
 
 /*
+ * Macros for the URLs that are requested: items, then what tracepool says of itself (SERVERSIDE=2: by its own
+ * decision; SERVERUA), then CACHEBUSTING and TIMESTAMP, anew each time. Lives in the arena; NULL when that is
+ * full.
+ */
+NODISCARD const struct vast_macros *vast_resolve_macros(struct arena *a, const struct vast_macro *items,
+                                                        int n, enum vast_macro_formats formats,
+                                                        struct str user_agent);
+
+/*
  * done is called once, on the loop and never from within, with a resolver whose result is complete and lives
  * in the arena; or with *err when there is none (ERR_BAD_URL, ERR_BAD_INPUT, ERR_TOO_BIG). The resolution is
  * invalid afterwards. When total_timeout_ms is over, what was found so far is the result, and the rest is

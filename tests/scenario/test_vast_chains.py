@@ -259,3 +259,29 @@ def test_a_schema_gives_advice_and_refuses_nothing(tmp_path):
         assert all(f["severity"] == "note" for f in found)
         if count and "Add" in body:
             assert found[0]["line"] == 2 and "Add" in found[0]["what"]
+
+
+def test_an_answer_that_may_be_used_again_is_asked_for_once(site, tmp_path):
+    pod = "".join(f'<Ad id="w{n}" sequence="{n}"><Wrapper><VASTAdTagURI>{site.url}/1</VASTAdTagURI></Wrapper></Ad>'
+                  for n in (1, 2, 3))
+    site.docs = {"/0": {"xml": f'<VAST version="4.2">{pod}</VAST>'}, "/1": {"xml": AD}}
+    provider = tmp_path / "acme.json"
+    for ttl, requests in (0, 4), (60, 2):
+        provider.write_text(json.dumps({"cache_ttl_s": ttl}))
+        site.asked.clear()
+        got = resolve("--provider", provider, site.url + "/0")
+        assert [ad["id"] for ad in got["ads"]] == ["in", "in", "in"]
+        assert len(site.asked) == requests
+
+
+def test_macros_of_requests_are_honest_and_fresh(site):
+    uri = site.url + "/1?s=[SERVERSIDE]&cb=[CACHEBUSTING]&t=${TIMESTAMP}&ip=[DEVICEIP]"
+    site.docs = {"/0": {"xml": wrapper(uri)}, "/1": {"xml": AD}}
+    asked = set()
+    for _ in range(2):
+        resolve(site.url + "/0")
+        query = dict(part.split("=") for part in site.asked[-1][0].split("?")[1].split("&"))
+        assert query["s"] == "2" and query["ip"] == "[DEVICEIP]" and query["t"].startswith("20")
+        assert query["cb"].isdigit() and len(query["cb"]) == 8
+        asked.add(query["cb"])
+    assert len(asked) == 2
