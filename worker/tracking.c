@@ -2,54 +2,26 @@
  * tracking.c - see tracking.h. What is due, and what an outcome means for an event, is decided by the SQL
  * functions; where a request may go by vast/allow.c; vast/fire.c alone sends.
  */
-#include "worker/tracking.h"
+#include "worker/tracking_internal.h"
 
 #include "common/json.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/metrics.h"
 #include "common/pg/row.h"
-#include "worker/beacon.h"
 #include "worker/queries_worker.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
 
 enum {
     RECOVER_EVERY_MS = 5000,
-    AFTER_NOTHING_MS = 100, /* due, but it waits for others of its view */
-    AGAIN_MS = 100,
+    AFTER_NOTHING_MS = 50, /* due, but it waits for others of its view; doubles up to poll_ms */
     STATEMENT_MAX_BYTES = 16 << 20,
     NUMBER_MAX = 24,
-    GLOB_MAX = 128,
 };
 
-static void look(struct tracking *t);
-static void begin(struct tracking *t);
-static void tell(struct tracking *t);
-static void on_again(uv_timer_t *timer);
-
-/* --- small things ----------------------------------------------------------------------------------------
- */
-
-static bool matches(const char *globs, struct str event)
-{
-    char name[GLOB_MAX], glob[GLOB_MAX];
-
-    snprintf(name, sizeof(name), "%.*s", STR_ARG(str_slice(event, 0, GLOB_MAX - 1)));
-    for (struct str rest = str_from(globs), part; str_cut(&rest, ',', &part);) {
-        snprintf(glob, sizeof(glob), "%.*s", STR_ARG(str_slice(str_trim(part), 0, GLOB_MAX - 1)));
-        if (glob[0] && fnmatch(glob, name, 0) == 0)
-            return true;
-    }
-    return false;
-}
-
-bool tracking_logs(const char *include, const char *exclude, struct str event)
-{
-    return (!include[0] || matches(include, event)) && !matches(exclude, event);
-}
+/* --- small things --- */
 
 char *tracking_user_agent(const struct conf *conf)
 {
@@ -91,29 +63,29 @@ static void count_connection(void *arg, enum fire_count what, bool is_billing)
     metrics_add(metrics[what][is_billing], 1);
 }
 
-static bool is_firing(const struct tracking *t)
+bool tracking_is_firing(const struct tracking *t)
 {
     return t->fire != NULL;
 }
 
-static int in_hand(const struct tracking *t)
+int tracking_in_hand(const struct tracking *t)
 {
     return t->queued.n + t->beginning.n + t->firing.n + t->ended.n + t->telling.n;
 }
 
 bool tracking_is_idle(const struct tracking *t)
 {
-    return in_hand(t) == 0 && !t->is_asking;
+    return tracking_in_hand(t) == 0 && !t->is_asking;
 }
 
-static void check_idle(struct tracking *t)
+void tracking_check_idle(struct tracking *t)
 {
-    metrics_set(METRIC_TRACKING_RUNNING, in_hand(t));
+    metrics_set(METRIC_TRACKING_RUNNING, tracking_in_hand(t));
     if (t->is_draining && tracking_is_idle(t))
         t->on_idle(t->arg);
 }
 
-static void complain(const char *event, const char *sqlstate, const struct err *err)
+void tracking_complain(const char *event, const char *sqlstate, const struct err *err)
 {
     static struct log_gate gate;
 
@@ -121,229 +93,19 @@ static void complain(const char *event, const char *sqlstate, const struct err *
         log_warn(event, kv("times", gate.held_back), kv("sqlstate", sqlstate), kv_err(err));
 }
 
-static void send_array(struct tracking *t, int query, json_t *array, pg_done_cb done)
-{
-    SCOPED(json_t) owned = array;
-    SCOPED_VALUE(buf) text = {.max = STATEMENT_MAX_BYTES};
-    const char *values[2] = {t->worker, NULL};
-
-    json_write(owned, &text);
-    values[1] = buf_cstr(&text);
-    pg_send(t->pg, query, values, 0, done, t);
-}
-
-/* --- telling what became of them ---------------------------------------------------------------------------
- */
-
-static enum metric metric_of(struct str state)
-{
-    static const struct {
-        const char *state;
-        enum metric metric;
-    } table[] = {
-        {"tracked", METRIC_TRACKING_TRACKED}, {"failed", METRIC_TRACKING_FAILED},
-        {"unknown", METRIC_TRACKING_UNKNOWN}, {"blocked", METRIC_TRACKING_BLOCKED},
-        {"waiting", METRIC_TRACKING_RETRIED}, {"expired", METRIC_TRACKING_EXPIRED},
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(table); i++)
-        if (str_equal(state, str_from(table[i].state)))
-            return table[i].metric;
-    return METRIC_TRACKING_HELD;
-}
-
-static void report(const struct tracking *t, const struct beacon *b, struct str state)
-{
-    const struct fire_result *r = &b->result;
-
-    metrics_add(metric_of(state), 1);
-    if (r->response_ms >= 0)
-        metrics_observe_us(METRIC_TRACKING_SECONDS, r->response_ms * 1000);
-    if (!tracking_logs(t->conf->tracking_log_include, t->conf->tracking_log_exclude, b->event))
-        return;
-    log_info("tracking.sent", kv("trace", b->request_id), kv("tracking", b->event), kv("state", state),
-             kv("host", b->has_url ? allow_host(&b->url) : STR("")), kv("status", r->status),
-             kv("ms", r->response_ms), kv("creative", b->creative_id), kv("attempt", b->attempts),
-             kv("reused", r->is_reused), kv("id", b->id));
-    if (r->err.code != ERR_OK)
-        log_info("tracking.trouble", kv("trace", b->request_id), kv("id", b->id), kv_err(&r->err));
-}
-
-static void on_told(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
-{
-    struct tracking *t = arg;
-    struct beacon *b;
-
-    if (err->code != ERR_OK) {
-        complain("tracking.delayed", sqlstate, err);
-        while ((b = beacons_pop(&t->telling)) != NULL)
-            beacons_push(&t->ended, b);
-        uv_timer_start(&t->again, on_again, AGAIN_MS, 0);
-        return;
-    }
-    for (int row = 0; row < PQntuples(res); row++) {
-        b = beacons_take(&t->telling, row_int(res, row, 0, 0));
-        if (b) {
-            report(t, b, row_str(res, row, 1));
-            beacon_free(b);
-        }
-    }
-    for (b = t->telling.first; b; b = b->next)
-        log_warn("tracking.late", kv("trace", b->request_id), kv("id", b->id), kv("tracking", b->event));
-    beacons_free(&t->telling);
-    tell(t);
-    t->wants_look = true;
-    look(t);
-    check_idle(t);
-}
-
-/* One statement at a time; what ends meanwhile shares the next. */
-static void tell(struct tracking *t)
-{
-    if (t->telling.n > 0 || t->ended.n == 0)
-        return;
-    t->telling = t->ended;
-    t->ended = (struct beacons){0};
-    send_array(t, Q_TRACKING_FINISH, beacons_finish_json(&t->telling), on_told);
-}
-
-static void hand_back(struct tracking *t, struct beacon *b, int64_t pause_ms)
-{
-    if (b->has_place)
-        fire_give_up(t->fire, allow_host(&b->url));
-    b->has_place = false;
-    beacon_hold(b, pause_ms);
-    beacons_push(&t->ended, b);
-}
-
-static void hand_back_queued(struct tracking *t)
-{
-    for (struct beacon *b; (b = beacons_pop(&t->queued)) != NULL;)
-        hand_back(t, b, 0);
-    tell(t);
-}
-
-/* --- sending
- * ------------------------------------------------------------------------------------------------ */
-
-static void on_fired(void *arg, void *owner, const struct fire_result *result)
-{
-    struct tracking *t = arg;
-    struct beacon *b = beacons_take(&t->firing, ((struct beacon *)owner)->id);
-
-    b->result = *result;
-    b->has_place = false;
-    beacons_push(&t->ended, b);
-    tell(t);
-    begin(t);
-}
-
-static void act_on(struct tracking *t, struct beacon *b, struct str verdict, int attempts)
-{
-    if (str_equal(verdict, STR("go"))) {
-        b->attempts = attempts;
-        b->has_place = false; /* it is the request's now */
-        beacons_push(&t->firing, b);
-        fire_send(t->fire, &b->url, b->is_billing, b);
-        return;
-    }
-    if (b->has_place)
-        fire_give_up(t->fire, allow_host(&b->url));
-    if (str_equal(verdict, STR("blocked")) || str_equal(verdict, STR("expired")))
-        metrics_add(metric_of(verdict), 1);
-    if (tracking_logs(t->conf->tracking_log_include, t->conf->tracking_log_exclude, b->event))
-        log_info("tracking.kept", kv("trace", b->request_id), kv("tracking", b->event),
-                 kv("verdict", verdict), kv("host", b->has_url ? allow_host(&b->url) : STR("")),
-                 kv("creative", b->creative_id), kv("id", b->id));
-    beacon_free(b);
-}
-
-static void on_begun(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
-{
-    struct tracking *t = arg;
-    struct beacon *b;
-
-    if (err->code == ERR_OK) {
-        for (int row = 0; row < PQntuples(res); row++) {
-            b = beacons_take(&t->beginning, row_int(res, row, 0, 0));
-            if (b)
-                act_on(t, b, row_str(res, row, 1), (int)row_int(res, row, 2, 0));
-        }
-    } else {
-        complain("tracking.delayed", sqlstate, err);
-    }
-    while ((b = beacons_pop(&t->beginning)) != NULL) {
-        b->is_unsure = true;
-        hand_back(t, b, 0);
-    }
-    tell(t);
-    begin(t);
-    t->wants_look = true;
-    look(t);
-    check_idle(t);
-}
-
-static void on_again(uv_timer_t *timer)
-{
-    struct tracking *t = container_of(timer, struct tracking, again);
-
-    tell(t);
-    begin(t);
-}
-
-/* Whether it goes now; else *wait_ms says how long its host makes it wait (-1: until one has ended). */
-static bool is_ready(struct tracking *t, struct beacon *b, int64_t *wait_ms)
-{
-    *wait_ms = 0;
-    if (b->is_refused)
-        return true;
-    *wait_ms = fire_room(t->fire, allow_host(&b->url));
-    b->has_place = *wait_ms == 0;
-    return b->has_place;
-}
-
-/* Those that have room go on to be recorded; those that waited for half of their lease go back. */
-static void begin(struct tracking *t)
-{
-    struct beacons all = t->queued;
-    int64_t soonest = -1, wait_ms, now = loop_now_ms();
-
-    if (!is_firing(t) || t->beginning.n > 0 || all.n == 0 || t->is_stopped || !pg_is_up(t->pg))
-        return;
-    t->queued = (struct beacons){0};
-    for (struct beacon *b; (b = beacons_pop(&all)) != NULL;) {
-        if (now >= b->give_back_ms) {
-            hand_back(t, b, AGAIN_MS);
-        } else if (is_ready(t, b, &wait_ms)) {
-            beacons_push(&t->beginning, b);
-        } else {
-            beacons_push(&t->queued, b);
-            if (wait_ms > 0 && (soonest < 0 || wait_ms < soonest))
-                soonest = wait_ms;
-        }
-    }
-    if (t->beginning.n > 0)
-        send_array(t, Q_TRACKING_BEGIN, beacons_begin_json(&t->beginning), on_begun);
-    else if (t->queued.n > 0)
-        uv_timer_start(&t->again, on_again,
-                       (uint64_t)(soonest > 0 && soonest < AGAIN_MS ? soonest : AGAIN_MS), 0);
-    tell(t);
-}
-
-/* --- looking for work
- * ---------------------------------------------------------------------------------------- */
+/* --- looking for work --- */
 
 static void on_look(uv_timer_t *timer)
 {
     struct tracking *t = container_of(timer, struct tracking, look);
 
     t->wants_look = true;
-    look(t);
+    tracking_look(t);
 }
 
 static void look_in(struct tracking *t, int64_t ms)
 {
-    int64_t most = is_firing(t) ? t->conf->tracking_poll_ms : RECOVER_EVERY_MS;
+    int64_t most = tracking_is_firing(t) ? t->conf->tracking_poll_ms : RECOVER_EVERY_MS;
 
     if (t->is_draining)
         return;
@@ -355,10 +117,10 @@ static bool is_answered(struct tracking *t, const char *sqlstate, const struct e
 {
     t->is_asking = false;
     if (err->code != ERR_OK) {
-        complain("tracking.unasked", sqlstate, err);
+        tracking_complain("tracking.unasked", sqlstate, err);
         look_in(t, -1);
     }
-    check_idle(t);
+    tracking_check_idle(t);
     return err->code == ERR_OK;
 }
 
@@ -377,10 +139,14 @@ static void on_claimed(void *arg, PGresult *res, const char *sqlstate, const str
         beacons_push(&t->queued, b);
     }
     if (t->is_draining || t->is_stopped)
-        hand_back_queued(t);
-    begin(t);
-    look_in(t, PQntuples(res) > 0 ? 0 : AFTER_NOTHING_MS);
-    check_idle(t);
+        tracking_hand_back(t);
+    tracking_begin(t);
+    if (PQntuples(res) > 0 || t->pause_ms == 0)
+        t->pause_ms = AFTER_NOTHING_MS;
+    else if (t->pause_ms < t->conf->tracking_poll_ms)
+        t->pause_ms *= 2;
+    look_in(t, PQntuples(res) > 0 ? 0 : t->pause_ms);
+    tracking_check_idle(t);
 }
 
 static void claim(struct tracking *t, int64_t slots)
@@ -412,17 +178,17 @@ static void take_hosts(struct tracking *t, struct str text)
 static void take_stop(struct tracking *t, bool is_stopped)
 {
     if (is_stopped != t->is_stopped)
-        log_warn(is_stopped ? "tracking.stopped" : "tracking.resumed", kv("in_hand", in_hand(t)));
+        log_warn(is_stopped ? "tracking.stopped" : "tracking.resumed", kv("in_hand", tracking_in_hand(t)));
     t->is_stopped = is_stopped;
     fire_set_stopped(t->fire, is_stopped);
     if (is_stopped)
-        hand_back_queued(t);
+        tracking_hand_back(t);
 }
 
 static void on_gate(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
 {
     struct tracking *t = arg;
-    int64_t due_ms, slots = t->conf->tracking_slots - in_hand(t);
+    int64_t due_ms, slots = t->conf->tracking_slots - tracking_in_hand(t);
 
     if (!is_answered(t, sqlstate, err) || t->is_draining)
         return;
@@ -443,19 +209,19 @@ static void on_recovered(void *arg, PGresult *res, const char *sqlstate, const s
         return;
     if (row_int(res, 0, 0, 0) > 0)
         log_info("tracking.recovered", kv("events", row_int(res, 0, 0, 0)));
-    t->wants_look |= is_firing(t);
+    t->wants_look |= tracking_is_firing(t);
     look_in(t, -1);
-    look(t);
+    tracking_look(t);
 }
 
-static void look(struct tracking *t)
+void tracking_look(struct tracking *t)
 {
     int64_t now = loop_now_ms();
 
     if (!t->wants_look || t->is_asking || t->is_draining || !pg_is_up(t->pg))
         return;
     t->wants_look = false;
-    if (!is_firing(t) || now - t->recovered_ms >= RECOVER_EVERY_MS) {
+    if (!tracking_is_firing(t) || now - t->recovered_ms >= RECOVER_EVERY_MS) {
         t->recovered_ms = now;
         t->is_asking = true;
         pg_send(t->pg, Q_TRACKING_RECOVER, NULL, 0, on_recovered, t);
@@ -470,13 +236,12 @@ void tracking_wake(struct tracking *t)
     if (strcmp(t->conf->tracking_mode, "off") == 0)
         return;
     t->wants_look = true;
-    look(t);
-    tell(t);
-    begin(t);
+    tracking_look(t);
+    tracking_tell(t);
+    tracking_begin(t);
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------------------ */
+/* --- life --- */
 
 static struct fire *create_fire(struct tracking *t, uv_loop_t *loop)
 {
@@ -497,7 +262,7 @@ static struct fire *create_fire(struct tracking *t, uv_loop_t *loop)
         .breaker_ms = conf->tracking_breaker_s * 1000,
         .now_ms = now_ms,
         .count = count_connection,
-        .done = on_fired,
+        .done = tracking_on_fired,
         .arg = t,
     };
 
@@ -542,6 +307,6 @@ void tracking_stop(struct tracking *t)
 {
     t->is_draining = true;
     uv_timer_stop(&t->look);
-    hand_back_queued(t);
-    check_idle(t);
+    tracking_hand_back(t);
+    tracking_check_idle(t);
 }

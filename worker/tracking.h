@@ -38,6 +38,7 @@ struct tracking {
     struct beacons queued, beginning, firing, ended, telling; /* telling: of `ended`, on their way */
     bool is_asking, wants_look, is_draining, is_stopped;
     int64_t recovered_ms;
+    int64_t pause_ms; /* the next, where something is due and cannot be claimed yet */
     uv_timer_t look, again;
     void (*on_idle)(void *arg); /* draining, and nothing is in hand any more */
     void *arg;

@@ -72,7 +72,7 @@ const char *fire_outcome_name(enum fire_outcome outcome)
     return outcome_names[outcome];
 }
 
-/* --- callbacks of libcurl ------------------------------------------------------------------------------- */
+/* --- callbacks of libcurl --- */
 
 static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -118,7 +118,7 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
     return s->is_body_cut ? 0 : size * n;
 }
 
-/* --- the end -------------------------------------------------------------------------------------------- */
+/* --- the end --- */
 
 static int64_t now_ms(const struct fire *f)
 {
@@ -176,7 +176,7 @@ static void end_soon(struct shot *s, enum fire_outcome outcome)
     uv_timer_start(&s->fire->soon, on_soon, 0, 0);
 }
 
-/* --- what an answer, or none, means --------------------------------------------------------------------- */
+/* --- what an answer, or none, means --- */
 
 static bool is_repeatable(int status)
 {
@@ -264,8 +264,7 @@ static void judge_stop(struct shot *s)
     err_set(&s->result.err, ERR_SHUTDOWN, "stopped before %s", s->was_sent ? "a redirect" : "it was sent");
 }
 
-/* --- hops ------------------------------------------------------------------------------------------------
- */
+/* --- hops --- */
 
 static void count_connections(struct shot *s)
 {
@@ -394,8 +393,7 @@ static void on_transfer(void *arg, CURL *easy, CURLcode code)
     end_shot(s);
 }
 
-/* --- the sender as a whole -------------------------------------------------------------------------------
- */
+/* --- the sender as a whole --- */
 
 struct fire *fire_create(const struct fire_options *options)
 {
