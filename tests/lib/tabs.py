@@ -4,6 +4,7 @@
         result = tabs.trace("http://a.test/", proxy=site.proxy("world"))
         id = tabs.begin("http://b.test/"); ...; result = tabs.result(id)
 """
+import contextlib
 import itertools
 import json
 import os
@@ -118,7 +119,8 @@ class Tabs:
 
     def kill(self, pids):
         for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it went with one that was killed before it
+                os.kill(pid, signal.SIGKILL)
 
     def __enter__(self):
         return self

@@ -311,6 +311,7 @@ def test_one_that_grew_too_large_is_replaced(site):
 
 
 def test_a_killed_browser_costs_its_traces_and_no_more(site):
+    site.reset()
     with Tabs() as tabs:
         held = tabs.begin(WORLDS["silent-at-once"]["start"], site.proxy("silent-at-once"))
         farm.wait_for(lambda: asked(site, "silent-at-once"), "the request")
@@ -356,6 +357,7 @@ def test_nothing_is_left_when_it_ends_by_itself(site):
 
 
 def test_a_cancelled_trace_says_nothing(site):
+    site.reset()
     with Tabs() as tabs:
         held = tabs.begin(WORLDS["silent-at-once"]["start"], site.proxy("silent-at-once"))
         farm.wait_for(lambda: asked(site, "silent-at-once"), "the request")
