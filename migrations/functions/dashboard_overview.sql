@@ -38,7 +38,7 @@ BEGIN
     FROM trace_attempts a
    WHERE a.ended_at > v_now - interval '5 minutes';
 
-  SELECT coalesce(jsonb_agg(to_jsonb(e) ORDER BY e.traces DESC), '[]')
+  SELECT coalesce(jsonb_agg(to_jsonb(e) ORDER BY e.traces DESC, e.mode, e.outcome, e.status), '[]')
     INTO v_ends
     FROM (SELECT coalesce(a.mode_used, 'none') AS mode, a.outcome, a.new_status AS status, count(*) AS traces
             FROM trace_attempts a

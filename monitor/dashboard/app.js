@@ -14,7 +14,7 @@ import { alerts } from "./alerts.js";
 const VIEWS = { "": home, traces, trace, offers, offer, pool, alerts };
 const MENU = [["", "Overview"], ["traces", "Traces"], ["offers", "Offers"], ["pool", "Pool"], ["alerts", "Alerts"]];
 const BELONGS = { trace: "traces", offer: "offers" };
-const REFRESH_MS = 1000; // the least time between two refreshes
+const REFRESH_MS = 2000; // the least time between two refreshes
 
 const main = document.getElementById("main"), bar = document.getElementById("bar"), told = document.getElementById("told");
 let watching = null, state = "signed out", shown = "", loading = 0, refreshed = 0;

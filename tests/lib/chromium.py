@@ -31,7 +31,7 @@ def find_chromium():
         path = shutil.which(name, path="/usr/bin:/usr/local/bin")
         if path:
             return path
-    raise FileNotFoundError("no Chromium: apt-get install chromium-headless-shell (deploy/install-packages test)")
+    raise FileNotFoundError("no Chromium: deploy/install-packages browser")
 
 
 def installed():

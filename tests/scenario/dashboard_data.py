@@ -95,9 +95,9 @@ def add_finished(db, rng, now, count):
         name, country, url, host, mode, reason = rng.choice(OFFERS)
         hops, took = chain(rng, url, host, mode)
         clicked = now - datetime.timedelta(seconds=4 + i * 6 + rng.random() * 3)
-        wait = rng.randint(300, 2600)
+        wait = rng.randint(120, 900)
         ended = clicked + datetime.timedelta(milliseconds=wait + took)
-        failed = rng.random() < 0.06
+        failed = i % 17 == 9
         status = "failed" if failed else "completed"
         trace = insert_trace(db, request_id=str(uuid.UUID(int=rng.getrandbits(128), version=4)), offer_name=name, target_country=country, tracking_url=hops[0]["url"], status=status,
                              outcome="error" if failed else "ok", error_code="target_tls" if failed else None,
@@ -121,7 +121,7 @@ def add_statistics(db, rng, now):
             continue   # the monitor was being moved: a hole in the line
         used = int(48 * min(wave, 0.97))
         rows.append((now - datetime.timedelta(minutes=minute), 48, 48 - used - 2, used // 3, used - used // 3, 2, 6, max(0, int((wave - .72) * 60)),
-                     int(900 + wave * 900), int(1000 + wave * 650), round(100 * used / 48), int(88 * wave), int(6 * wave + .6), rng.choice([97, 98, 98, 99, 100]), "{}"))
+                     int(200 + wave * 520), int(1000 + wave * 650), round(100 * used / 48), int(88 * wave), int(6 * wave + .6), rng.choice([97, 98, 98, 99, 100]), "{}"))
     for row in rows:
         db.run("INSERT INTO ip_pool_statistics (recorded_at, total_ips, available_ips, locked_ips, cooldown_ips, failed_ips, active_requests, requests_queued, "
                "avg_wait_time_ms, avg_trace_time_ms, pool_utilization_percent, completed_requests_1h, failed_requests_1h, success_rate_5min, country_breakdown) "

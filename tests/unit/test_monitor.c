@@ -8,6 +8,7 @@
 #include "monitor/api.h"
 #include "monitor/batch.h"
 #include "monitor/body.h"
+#include "monitor/dashboard.h"
 #include "monitor/metrics.h"
 #include "monitor/status.h"
 
@@ -124,6 +125,60 @@ static void test_status_of_no_object_is_an_error(void **state)
         assert_null(status_from_text(str_from(texts[i]), &err));
         assert_int_equal(err.code, ERR_INTERNAL);
     }
+}
+
+/* ---- query strings of the dashboard ---- */
+
+static const struct {
+    const char *query;
+    const char *becomes; /* JSON; NULL: refused */
+    const char *says;
+} query_cases[] = {
+    {"", "{}", NULL},
+    {"search=a+b%26c&limit=7", "{\"search\":\"a b&c\",\"limit\":\"7\"}", NULL},
+    {"search=", "{\"search\":\"\"}", NULL},
+    {"search", "{\"search\":\"\"}", NULL},
+    {"search=%00%ff", "{\"search\":\"\xef\xbf\xbd\xef\xbf\xbd\"}", NULL},
+    {"search=%22%7D", "{\"search\":\"\\\"}\"}", NULL},
+    {"searching=1", NULL, "unknown field \"searching\" in the query"},
+    {"silence_ms=1", NULL, "unknown field \"silence_ms\" in the query"},
+    {"limit=1&limit=2", NULL, "limit is there twice"},
+};
+
+static void test_queries_become_arguments(void **state)
+{
+    static const char *const names[] = {"search", "limit", NULL};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(query_cases); i++) {
+        struct err err = {.code = ERR_OK};
+        SCOPED(json_t) object = dashboard_arguments(str_from(query_cases[i].query), names, &err);
+        SCOPED_VALUE(buf) text = {.max = 1000};
+
+        assert_int_equal(object != NULL, query_cases[i].becomes != NULL);
+        if (!object) {
+            assert_string_equal(err.detail, query_cases[i].says);
+            continue;
+        }
+        json_write(object, &text);
+        assert_str(buf_str(&text), query_cases[i].becomes);
+    }
+}
+
+static void test_long_arguments_are_refused(void **state)
+{
+    static const char *const names[] = {"search", NULL};
+    char query[7 + 301 + 1] = "search=";
+    struct err err = {.code = ERR_OK};
+
+    (void)state;
+    memset(query + 7, 'x', 301);
+    SCOPED(json_t) refused = dashboard_arguments(str_from(query), names, &err);
+    assert_null(refused);
+    assert_string_equal(err.detail, "search is longer than 300 bytes");
+    query[7 + 300] = '\0';
+    SCOPED(json_t) taken = dashboard_arguments(str_from(query), names, &err);
+    assert_int_equal(json_get_str(taken, "search", STR("")).len, 300);
 }
 
 /* ---- bodies ---- */
@@ -314,6 +369,8 @@ int main(void)
         cmocka_unit_test(test_what_is_unknown_does_not_fire),
         cmocka_unit_test(test_status_has_the_seeds_fields_in_order),
         cmocka_unit_test(test_status_of_no_object_is_an_error),
+        cmocka_unit_test(test_queries_become_arguments),
+        cmocka_unit_test(test_long_arguments_are_refused),
         cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_listening_to_others_needs_a_token),

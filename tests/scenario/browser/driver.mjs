@@ -2,7 +2,7 @@
 //
 //     {"call": "fill", "args": ["input", "text"]}     any method of playwright's Page, its answer as JSON
 //     {"call": "until", "args": ["expression"]}       waits until it is true in the page
-//     {"call": "axe"}                                 accessibility findings
+//     {"call": "axe", "args": ["color-contrast"]}     accessibility findings, of these rules or of all
 //     {"call": "problems"}                            what the console said since the last call
 //     {"call": "hosts"}, {"call": "forget"}           hosts that were asked; forget them
 //     {"call": "key", "args": ["Tab"]}                presses a key
@@ -32,12 +32,13 @@ page.on("request", (request) => hosts.add(new URL(request.url()).host));
 const axeSource = readFileSync(new URL("./node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 
 // Evaluated by the debugger, so the page's own policy stands as it is for everything else.
-async function axe() {
+async function axe(...rules) {
   await page.evaluate(axeSource);
-  const found = await page.evaluate(async () => {
-    const { violations } = await window.axe.run(document, { resultTypes: ["violations"] });
+  const only = rules.length ? { runOnly: rules } : {};
+  const found = await page.evaluate(async (chosen) => {
+    const { violations } = await window.axe.run(document, { resultTypes: ["violations"], ...chosen });
     return violations.map(({ id, impact, nodes }) => ({ id, impact, nodes: nodes.slice(0, 3).map((n) => `${n.html} ${n.any[0]?.message || ""}`) }));
-  });
+  }, only);
   return found;
 }
 
