@@ -1,6 +1,6 @@
 -- Forgets what trace_policy says is too old: archived days (with the evidence of their traces), statistics, ended
--- batches, resolved alerts, retired IPs, attempts of requests that a person deleted, and processes that have been gone for a day
--- and hold no lease. Returns how many rows and partitions went.
+-- batches, resolved alerts, ad views with their events and audit, retired IPs, attempts of requests that a person deleted,
+-- and processes that have been gone for a day and hold no lease. Returns how many rows and partitions went.
 CREATE OR REPLACE FUNCTION prune_history() RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
@@ -38,6 +38,15 @@ BEGIN
   v_total := v_total + v_count;
   DELETE FROM alerts WHERE resolved_at < v_since;
   GET DIAGNOSTICS v_count = ROW_COUNT;
+  v_total := v_total + v_count;
+  WITH views AS (
+    DELETE FROM ad_view_plans p WHERE p.begins_at < v_since RETURNING p.ad_view_id
+  ), events AS (
+    DELETE FROM tracking_events e USING views WHERE e.ad_view_id = views.ad_view_id RETURNING e.id
+  ), attempts AS (
+    DELETE FROM tracking_attempts a USING events WHERE a.event_id = events.id
+  )
+  SELECT count(*) INTO v_count FROM views;
   v_total := v_total + v_count;
   DELETE FROM trace_attempts a
    WHERE a.ended_at < v_now - v_policy.retention_days * interval '1 day'

@@ -226,5 +226,12 @@ SELECT is(finish_with_ad('w1'), 'true completed', 'one in time');
 SELECT is((SELECT count(*) FROM tracking_events), 4::bigint, 'plans the view');
 SELECT is((SELECT convert_from(body, 'UTF8')::jsonb FROM trace_evidence WHERE kind = 'vast'), '{"status": "ok"}', 'and keeps what was found');
 
+-- The audit is kept as long as statistics are
+SELECT claimed_events(), begin_all(), finish_all('tracked');
+SELECT is(prune_history(), 0, 'what is young stays');
+UPDATE ad_view_plans SET begins_at = now() - interval '91 days';
+SELECT is(prune_history(), 1, 'an old view goes');
+SELECT is((SELECT (SELECT count(*) FROM tracking_events) + (SELECT count(*) FROM tracking_attempts)), 0::bigint, 'with its events and their attempts');
+
 SELECT * FROM finish();
 ROLLBACK;

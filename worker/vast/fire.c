@@ -5,11 +5,7 @@
  * may have left is known by libcurl's PREREQFUNCTION, which it calls when the connection stands and right
  * before it writes: not called means that nothing was sent.
  */
-#include "worker/vast/fire.h"
-
-#include "common/curl_loop.h"
-#include "common/guard.h"
-#include "worker/vast/hosts.h"
+#include "worker/vast/fire_internal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,59 +14,8 @@
 enum {
     REDIRECTS_MAX = 5,
     BODY_MAX = 64 * 1024,
-    PAUSE_MAX_MS = 600 * 1000,
     SHOT_MEMORY_MAX = 1024 * 1024,
 };
-
-struct shot {
-    struct fire *fire;
-    struct shot *next, **link; /* in fire->shots */
-    void *owner;
-    bool is_billing;
-    struct arena arena;
-    struct url url;  /* of this hop */
-    struct str host; /* of the first: its place in the table of hosts */
-    CURL *easy;
-    bool is_on_wire, is_over;
-    int redirects;
-    bool was_sent; /* of any hop: a byte may have left */
-    int64_t started_ms;
-    /* this hop */
-    bool is_sent, is_reused, has_opened, is_guarded, is_stopped, is_body_cut;
-    int sends;
-    size_t body_bytes;
-    struct err guard_err;
-    char error[CURL_ERROR_SIZE];
-    struct fire_result result;
-};
-
-struct fire {
-    struct fire_options options;
-    struct curl_loop *wire;
-    struct curl_slist *headers;
-    struct guard_policy policy;
-    struct hosts hosts;
-    struct arena list_arena;
-    struct allow_list allowed; /* empty until fire_set_allowed */
-    struct shot *shots;
-    int running;
-    bool is_stopped, is_closing;
-    uv_timer_t soon; /* ends what was over before it began */
-    int open_handles;
-    void (*on_closed)(void *arg);
-    void *arg;
-};
-
-static const char *const outcome_names[FIRE_OUTCOME_COUNT] = {
-#define NAME(code, name) [FIRE_##code] = name,
-    FIRE_OUTCOMES(NAME)
-#undef NAME
-};
-
-const char *fire_outcome_name(enum fire_outcome outcome)
-{
-    return outcome_names[outcome];
-}
 
 /* --- callbacks of libcurl --- */
 
@@ -120,11 +65,6 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 
 /* --- the end --- */
 
-static int64_t now_ms(const struct fire *f)
-{
-    return f->options.now_ms(f->options.arg);
-}
-
 static void free_shot(struct shot *s)
 {
     if (s->is_on_wire)
@@ -151,7 +91,7 @@ static void end_shot(struct shot *s)
     struct fire_result result = s->result;
     void *owner = s->owner;
 
-    hosts_put(&f->hosts, s->host, result.status > 0, speaks_against_host(&result), now_ms(f));
+    hosts_put(&f->hosts, s->host, result.status > 0, speaks_against_host(&result), fire_now_ms(f));
     free_shot(s);
     f->options.done(f->options.arg, owner, &result);
 }
@@ -174,94 +114,6 @@ static void end_soon(struct shot *s, enum fire_outcome outcome)
     s->is_over = true;
     s->result.outcome = outcome;
     uv_timer_start(&s->fire->soon, on_soon, 0, 0);
-}
-
-/* --- what an answer, or none, means --- */
-
-static bool is_repeatable(int status)
-{
-    return status == 408 || status == 425 || status == 429 || (status >= 500 && status <= 599);
-}
-
-static void judge_answer(struct shot *s)
-{
-    struct fire_result *r = &s->result;
-    curl_off_t pause_s = 0;
-
-    curl_easy_getinfo(s->easy, CURLINFO_RETRY_AFTER, &pause_s);
-    r->phase = "answered";
-    r->response_ms = now_ms(s->fire) - s->started_ms;
-    if ((r->status >= 200 && r->status <= 299) || r->status == 304) {
-        r->outcome = FIRE_TRACKED;
-        return;
-    }
-    err_set(&r->err, ERR_TARGET_PROTOCOL, "%.*s answered %d", STR_ARG(s->url.host), r->status);
-    r->outcome = is_repeatable(r->status) && !s->is_billing ? FIRE_RETRY : FIRE_FAILED;
-    if (r->outcome == FIRE_RETRY && pause_s > 0)
-        r->pause_ms = pause_s < PAUSE_MAX_MS / 1000 ? pause_s * 1000 : PAUSE_MAX_MS;
-}
-
-static const char *phase_of(const struct shot *s)
-{
-    curl_off_t resolved = 0, connected = 0;
-
-    if (s->is_sent)
-        return "sent";
-    curl_easy_getinfo(s->easy, CURLINFO_NAMELOOKUP_TIME_T, &resolved);
-    curl_easy_getinfo(s->easy, CURLINFO_CONNECT_TIME_T, &connected);
-    if (resolved == 0)
-        return "resolve";
-    return connected == 0 ? "connect" : "tls";
-}
-
-static enum err_code error_of(CURLcode code)
-{
-    switch ((int)code) {
-    case CURLE_COULDNT_RESOLVE_HOST:
-        return ERR_TARGET_RESOLVE;
-    case CURLE_COULDNT_CONNECT:
-        return ERR_TARGET_REFUSED;
-    case CURLE_OPERATION_TIMEDOUT:
-        return ERR_TARGET_TIMEOUT;
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CONNECT_ERROR:
-        return ERR_TARGET_TLS;
-    case CURLE_GOT_NOTHING:
-    case CURLE_RECV_ERROR:
-    case CURLE_SEND_ERROR:
-        return ERR_TARGET_CLOSED;
-    default:
-        return ERR_TARGET_PROTOCOL;
-    }
-}
-
-/* A certificate that is wrong now is wrong in two seconds; a URL that libcurl can't read stays one. */
-static bool is_final(CURLcode code)
-{
-    return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_URL_MALFORMAT ||
-           code == CURLE_UNSUPPORTED_PROTOCOL;
-}
-
-static void judge_silence(struct shot *s, CURLcode code)
-{
-    struct fire_result *r = &s->result;
-
-    r->phase = phase_of(s);
-    err_set(&r->err, error_of(code), "%.*s: %s", STR_ARG(s->url.host),
-            s->error[0] ? s->error : curl_easy_strerror(code));
-    if (s->is_billing && s->is_sent)
-        r->outcome = FIRE_UNKNOWN;
-    else if (is_final(code) || (s->is_billing && s->was_sent))
-        r->outcome = FIRE_FAILED;
-    else
-        r->outcome = FIRE_RETRY;
-}
-
-static void judge_stop(struct shot *s)
-{
-    s->result.outcome = s->was_sent ? FIRE_FAILED : FIRE_HELD;
-    s->result.phase = s->was_sent ? "answered" : "held";
-    err_set(&s->result.err, ERR_SHUTDOWN, "stopped before %s", s->was_sent ? "a redirect" : "it was sent");
 }
 
 /* --- hops --- */
@@ -324,7 +176,7 @@ static void start_hop(struct shot *s)
     const char *href = arena_cstr(&s->arena, url_without_fragment(&s->url));
 
     if (s->fire->is_stopped) {
-        judge_stop(s);
+        fire_judge_stop(s);
         return end_soon(s, s->result.outcome);
     }
     if (!fire_allows(s->fire, &s->url, &s->result.err))
@@ -382,13 +234,13 @@ static void on_transfer(void *arg, CURL *easy, CURLcode code)
         s->result.err = s->guard_err;
         s->result.outcome = FIRE_BLOCKED;
     } else if (s->is_stopped) {
-        judge_stop(s);
+        fire_judge_stop(s);
     } else if (!s->result.status) {
-        judge_silence(s, code);
+        fire_judge_silence(s, code);
     } else if (follow(s)) {
         return;
     } else {
-        judge_answer(s);
+        fire_judge_answer(s);
     }
     end_shot(s);
 }
@@ -468,12 +320,12 @@ void fire_set_stopped(struct fire *f, bool is_stopped)
 
 int64_t fire_room(struct fire *f, struct str host)
 {
-    return hosts_take(&f->hosts, host, now_ms(f));
+    return hosts_take(&f->hosts, host, fire_now_ms(f));
 }
 
 void fire_give_up(struct fire *f, struct str host)
 {
-    hosts_put(&f->hosts, host, false, false, now_ms(f));
+    hosts_put(&f->hosts, host, false, false, fire_now_ms(f));
 }
 
 void fire_send(struct fire *f, const struct url *url, bool is_billing, void *owner)
@@ -483,7 +335,7 @@ void fire_send(struct fire *f, const struct url *url, bool is_billing, void *own
 
     if (!s)
         abort();
-    *s = (struct shot){.fire = f, .owner = owner, .is_billing = is_billing, .started_ms = now_ms(f)};
+    *s = (struct shot){.fire = f, .owner = owner, .is_billing = is_billing, .started_ms = fire_now_ms(f)};
     s->result = (struct fire_result){.phase = "held", .response_ms = -1};
     arena_init(&s->arena, SHOT_MEMORY_MAX);
     s->next = f->shots;
