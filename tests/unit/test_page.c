@@ -79,6 +79,43 @@ static const struct { const char *reason; enum via via; } reasons[] = {
 };
 /* clang-format on */
 
+static void what_chromium_knows_of_an_answer_is_kept(void **state)
+{
+    struct fixture *f = *state;
+    const struct hop *hop;
+
+    f->options.request.proxy = (struct trace_proxy){.scheme = STR("http"), .host = STR("203.0.113.9")};
+    begin(f);
+    f->page.now_ms = 5070;
+    asks(f, "https://a.test/");
+    answers(f, 200,
+            "{\"name\":\"Set-Cookie\",\"value\":\"a=1\\nb=2\"},{\"name\":\"Server\",\"value\":\"x\"}");
+    event(f, "Network.responseReceived",
+          "{\"requestId\":\"D1\",\"response\":{\"protocol\":\"h2\",\"encodedDataLength\":80,\"mimeType\":"
+          "\"text/html\","
+          "\"timing\":{\"dnsEnd\":-1,\"connectEnd\":3.2,\"sslEnd\":7,\"receiveHeadersEnd\":20.6},"
+          "\"securityDetails\":"
+          "{\"protocol\":\"TLS 1.3\",\"subjectName\":\"a.test\",\"issuer\":\"CA\",\"validTo\":1800000000}}}");
+    event(f, "Network.loadingFinished",
+          "{\"requestId\":\"D1\",\"timestamp\":1.75,\"encodedDataLength\":100}");
+    hop = &f->page.result->chain.hops[0];
+    assert_str(hop->http_version, "2");
+    assert_str(hop->tls_version, "TLSv1.3");
+    assert_str(hop->remote_address, "203.0.113.9");
+    assert_str(hop->content_type, "text/html");
+    assert_str(hop->certificate.subject, "CN=a.test");
+    assert_str(hop->certificate.not_after, "2027-01-15T08:00:00Z");
+    assert_int_equal(hop->ncookie_names, 2);
+    assert_str(hop->headers[0].name, "Server");
+    assert_int_equal(hop->started_ms, 70);
+    assert_int_equal(hop->timing.dns, -1);
+    assert_int_equal(hop->timing.connect, 3);
+    assert_int_equal(hop->timing.first_byte, 21);
+    assert_int_equal(hop->timing.total, 250);
+    assert_int_equal(hop->header_bytes, 80);
+    assert_int_equal(hop->body_bytes, 20);
+}
+
 static void a_page_says_why_it_goes_on(void **state)
 {
     for (size_t i = 0; i < ARRAY_LEN(reasons); i++) {
@@ -243,6 +280,7 @@ int main(void)
         cmocka_unit_test(nothing_happens_to_a_page_that_has_ended),
         TEST(nothing_is_asked_for_before_everything_is_guarded),
         TEST(redirects_keep_their_status_and_the_fragment),
+        TEST(what_chromium_knows_of_an_answer_is_kept),
         TEST(a_page_says_why_it_goes_on),
         TEST(what_expires_before_its_grant_is_no_news),
         TEST(a_page_about_to_leave_is_waited_for),

@@ -61,6 +61,8 @@ void page_explain(struct page *p, struct str net_error)
         *err = p->relay_err;
     else
         err_set(err, page_error_code(net_error), "%.*s: %.*s", STR_ARG(p->url.host), STR_ARG(net_error));
+    if (err->code == ERR_TARGET_TLS && page_hop(p))
+        page_hop(p)->certificate.error = arena_copy(p->options.arena, net_error);
     page_note(p, "%s", err->detail);
 }
 

@@ -7,6 +7,7 @@
 #include "worker/chain/head.h"
 
 #include <stdarg.h>
+#include <time.h>
 
 enum { NOTES_MAX = 40, NOTE_BYTES = 300, LINE_MAX_BYTES = 16 * 1024 };
 
@@ -26,6 +27,7 @@ bool page_add_hop(struct page *p, const struct url *url, enum via via, struct st
         return err_set(&p->result->err, ERR_TOO_BIG, "a trace's memory is used up");
     hop->url = url->href;
     hop->via = via;
+    hop->started_ms = p->now_ms - p->started_ms;
     hop->method = arena_copy(a, method);
     p->url = *url;
     return hop->method.ptr || err_set(&p->result->err, ERR_TOO_BIG, "a trace's memory is used up");
@@ -130,6 +132,28 @@ static void keep_timing(struct hop *hop, const json_t *timing)
     hop->timing.first_byte = step_ms(timing, "receiveHeadersEnd");
 }
 
+/* Chromium tells the common name alone. */
+static struct str named(struct arena *a, const json_t *security, const char *key)
+{
+    struct str name = json_get_str(security, key, STR(""));
+
+    return name.len ? str_from(arena_printf(a, "CN=%.*s", STR_ARG(name))) : STR("");
+}
+
+static void keep_certificate(struct arena *a, struct hop *hop, const json_t *security)
+{
+    time_t until = (time_t)json_number_value(json_object_get(security, "validTo"));
+    struct tm utc;
+    char text[32];
+
+    if (!json_is_object(security))
+        return;
+    hop->certificate.subject = named(a, security, "subjectName");
+    hop->certificate.issuer = named(a, security, "issuer");
+    if (until > 0 && gmtime_r(&until, &utc) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc))
+        hop->certificate.not_after = arena_copy(a, str_from(text));
+}
+
 void page_keep_response(struct page *p, struct hop *hop, const json_t *response)
 {
     const struct trace_proxy *proxy = &p->options.request.proxy;
@@ -143,6 +167,7 @@ void page_keep_response(struct page *p, struct hop *hop, const json_t *response)
         hop->remote_address = arena_copy(a, proxy->host);
     hop->http_version = version_of(json_get_str(response, "protocol", STR("")));
     hop->tls_version = tls_of(a, tls);
+    keep_certificate(a, hop, json_object_get(response, "securityDetails"));
     hop->header_bytes = json_get_int(response, "encodedDataLength", 0);
     keep_timing(hop, json_object_get(response, "timing"));
 }
