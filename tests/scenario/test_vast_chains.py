@@ -285,3 +285,31 @@ def test_macros_of_requests_are_honest_and_fresh(site):
         assert query["cb"].isdigit() and len(query["cb"]) == 8
         asked.add(query["cb"])
     assert len(asked) == 2
+
+
+def test_a_proxys_password_is_in_no_process_list(site):
+    site.docs = {"/0": {"xml": AD, "delay_ms": 300}}
+    command = [farm.binary("tracepool-worker"), "vast", "--proxy", f"http://user:secret@{site.host}", "http://ads.test/0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        while not site.asked:
+            assert running.poll() is None
+            time.sleep(0.01)
+        assert b"secret" not in pathlib.Path(f"/proc/{running.pid}/cmdline").read_bytes()
+        out, errors = running.communicate(timeout=60)
+    assert running.returncode == 0
+    assert b"secret" not in out + errors
+
+
+def test_a_proxy_that_cannot_be_used_is_named_without_its_password():
+    done = worker("--proxy", "http://user:secret@proxy.test:99999", "http://ads.test/0")
+    assert done.returncode == 2
+    assert b"proxy: a port from 1 to 65535" in done.stderr
+    assert b"secret" not in done.stderr
+
+
+def test_an_expression_that_takes_too_long_gives_nothing(site, tmp_path):
+    provider = tmp_path / "acme.json"
+    provider.write_text(json.dumps({"extras": {"slow": "count(//*[count(//*[count(//*) > 1]) > 1])", "quick": "count(//x)"}}))
+    site.docs = {"/0": {"xml": AD.replace("</InLine>", f"<Extensions>{'<x/>' * 3000}</Extensions></InLine>")}}
+    got = resolve("--provider", provider, site.url + "/0")
+    assert got["extras"] == {"slow": None, "quick": ["3000"]}
