@@ -78,7 +78,7 @@
     INT(   edge,     idle_timeout_ms,     "ms",     60000,     100,   3600000,     "time a connection may rest between two requests")               \
     INT(   edge,     write_timeout_ms,    "ms",     10000,     100,   600000,      "time a client may take to accept an answer")                    \
     TEXT(  edge,     spool_dir,           "/var/lib/tracepool/spool",              "folder of the spool and of the offers' snapshot; on a disk that survives a restart")\
-    INT(   edge,     spool_max_bytes,     "bytes",  1073741824,65536, 1099511627776, "size of the spool; above it clicks are answered 503")         \
+    INT(   edge,     spool_max_bytes,     "bytes",  1073741824,65536, 1099511627776, "size of the spool; above it clicks go straight to the database, or are refused")\
     INT(   edge,     segment_bytes,       "bytes",  4194304,   4096,  1073741824,  "size of one spool file; at most a fraction of spool_max_bytes") \
     CHOICE(edge,     durability,          "fsync write", "fsync",                  "fsync: a click survives a power cut; write: it survives a crash of the edge")\
     INT(   edge,     ship_batch,          "",       200,       1,     1000,        "clicks in one statement")                                       \

@@ -16,7 +16,7 @@
 #include <uv.h>
 
 enum {
-    KEEP_STALL_MS = 50,      /* for a sync; then the database is asked too */
+    KEEP_STALL_MS = 80,      /* for a sync; then the database is asked too */
     KEEP_REFUSED_MS = 150,   /* in all, for a click that the spool does not have */
     KEEP_PATIENCE_MS = 1000, /* in all, for one that the spool may still sync */
 };

@@ -37,7 +37,7 @@ static struct str header_country(const struct visits *v, const struct httpd_requ
 void visit_read(const struct visits *v, const struct httpd_request *request, struct visit *out)
 {
     *out = (struct visit){.country = header_country(v, request)};
-    if (v->conf->edge_dedup_s || v->conf->edge_rate_per_minute)
+    if (v->conf->edge_dedup_s || v->conf->edge_rate_per_minute || v->conf->edge_debug_token[0])
         out->is_known = trust_visitor(&v->trust, request, out->address);
 }
 
