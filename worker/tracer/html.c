@@ -29,6 +29,7 @@ struct reader {
     struct buf tags; /* the meta and base tags, one after the other */
     struct str base;
     bool is_in_blank;
+    bool has_directive; /* a meta tag that may be a refresh is among them */
 };
 
 static bool is_named(struct str name, const char *want)
@@ -72,6 +73,17 @@ static void read_attributes(struct page_signs *signs, struct str tag)
     }
 }
 
+/* Whether a meta tag may be a refresh: attribute names have no other spelling than upper and lower case. */
+static bool is_directive(struct str tag)
+{
+    static const struct str name = {"http-equiv", 10};
+
+    for (size_t i = str_find(tag, 0, '-'); i < tag.len; i = str_find(tag, i + 1, '-'))
+        if (i >= 4 && str_starts_nocase(str_slice(tag, i - 4, tag.len), name))
+            return true;
+    return false;
+}
+
 static void on_tag(void *arg, struct str name, struct str whole)
 {
     struct reader *r = arg;
@@ -80,6 +92,7 @@ static void on_tag(void *arg, struct str name, struct str whole)
     if (is_named(name, "meta") || is_named(name, "base")) {
         if (whole.len <= TAG_MAX)
             buf_append_str(&r->tags, whole);
+        r->has_directive |= is_named(name, "meta") && is_directive(whole);
     } else if (is_named(name, "form")) {
         signs->forms++;
     } else if (is_named(name, "iframe") || is_named(name, "frame")) {
@@ -104,7 +117,8 @@ static void on_text(void *arg, struct str text)
     struct reader *r = arg;
 
     for (size_t i = 0; i < text.len; i++) {
-        bool is_blank = strchr(" \t\r\n\f", text.ptr[i]) != NULL;
+        char c = text.ptr[i];
+        bool is_blank = c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f' || c == 0;
 
         r->page->signs.visible_text += !is_blank || !r->is_in_blank;
         r->is_in_blank = is_blank;
@@ -152,7 +166,7 @@ static void read_tags(struct reader *r)
 {
     htmlParserCtxtPtr parser;
 
-    if (!r->tags.len)
+    if (!r->has_directive) /* most pages: a base alone leads nowhere */
         return;
     parser = htmlCreateMemoryParserCtxt(r->tags.data, (int)r->tags.len);
     if (!parser)
