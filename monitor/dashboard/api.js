@@ -41,7 +41,8 @@ export async function watch({ onChange, onState, onUnauthorised, signal }) {
       const { version } = await call("changes", { since }, signal);
       wait = 500;
       onState("live");
-      if (version !== since && since) await onChange(version);
+      if (version === since) await pause(1000); // nothing new, or too many wait: no hurry
+      else if (since) await onChange(version);
       since = version;
     } catch (error) {
       if (signal.aborted) return;

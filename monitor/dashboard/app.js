@@ -19,10 +19,19 @@ const REFRESH_MS = 2000; // the least time between two refreshes
 const main = document.getElementById("main"), bar = document.getElementById("bar"), told = document.getElementById("told");
 let watching = null, state = "signed out", shown = "", loading = 0, refreshed = 0;
 
+// An address may have been cut or typed; what cannot be decoded stays as it is.
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 function place() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
   const [name, ...rest] = path.split("/");
-  return { name, view: VIEWS[name] || home, id: decodeURIComponent(rest.join("/")), fields: Object.fromEntries(new URLSearchParams(query || "")) };
+  return { name, view: VIEWS[name] || home, id: decoded(rest.join("/")), fields: Object.fromEntries(new URLSearchParams(query || "")) };
 }
 
 // --- the bar on top

@@ -232,7 +232,7 @@ def test_overview_shows_the_house(house, page):
     labels = page.js("[...document.querySelectorAll('.chart svg')].map((s) => s.getAttribute('aria-label'))")
     assert len(labels) == 4 and all(re.search(r"now \S+.*lowest \S+.*highest \S+", label) for label in labels)
     assert page.js("document.querySelectorAll('.chart:first-child path.line').length") >= 2, "the hour without snapshots is a gap"
-    page.setViewportSize({"width": 1280, "height": 1180})
+    page.setViewportSize({"width": 1280, "height": 1250})
     page.shot("home-light", full=False)
     page.emulateMedia({"colorScheme": "dark"})
     page.shot("home-dark", full=False)
@@ -311,6 +311,8 @@ def test_hostile_data_stays_text(house, page):
     assert page.js("document.title") == "Traces · tracepool"
     page.goto(f"{page.base}#/offer/{urllib.parse.quote(dashboard_data.HOSTILE, safe='')}")
     page.see("h1", "Not found")
+    page.goto(f"{page.base}#/offer/%E0%A4%A")   # no text in any encoding
+    page.see("main", "there is none of that name")
     assert [p for p in page.problems() if "404" not in p] == []
 
 
@@ -333,9 +335,9 @@ def test_keyboard_alone_is_enough(house, page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_accessibility_has_no_serious_finding(house, page, scheme):
     page.emulateMedia({"colorScheme": scheme})
-    for view in VIEWS:
+    views, rules = (VIEWS, []) if scheme == "light" else (VIEWS[:2] + VIEWS[4:5] + VIEWS[-2:], ["color-contrast"])
+    for view in views:   # in the dark only what depends on colours, on the views that have all of them
         page.show(view)
-        rules = ["color-contrast"] if scheme == "dark" else []   # nothing else depends on the colours
         found = [f for f in page.axe(*rules) if f["impact"] in ("serious", "critical")]
         assert found == [], f"{view} in {scheme}: {json.dumps(found, indent=1)}"
 
