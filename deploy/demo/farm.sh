@@ -1,4 +1,4 @@
-# farm.sh - what a quickstart home consists of: PostgreSQL, five proxies, the scripted web and the three
+# farm.sh - what a quickstart home consists of: PostgreSQL, six proxies, the scripted web and the three
 # programs; sourced by deploy/quickstart.
 # shellcheck shell=bash disable=SC2154
 
@@ -8,10 +8,11 @@ PROXIES='
 proxy-1 127.0.0.2 us
 proxy-2 127.0.0.3 us
 proxy-3 127.0.0.4 us
-proxy-4 127.0.0.5 ca
+proxy-4 127.0.0.5 us
 proxy-5 127.0.0.6 ca
+proxy-6 127.0.0.7 ca
 '
-PROCESSES='postgres web proxy-1 proxy-2 proxy-3 proxy-4 proxy-5 edge worker monitor'
+PROCESSES='postgres web proxy-1 proxy-2 proxy-3 proxy-4 proxy-5 proxy-6 edge worker monitor'
 
 postgres_bin() { "$root/deploy/install-packages" --postgres-bin; }
 

@@ -4,6 +4,7 @@ VALUES
   ('shoes',  '[{"url": "http://go.ads.test/c?cid=77&sub={sub}"}]',           'us', '{order}',   'http_only', 'demo'),
   ('travel', '[{"url": "http://click.travel.test/out?campaign={campaign}"}]', 'us', '{booking}', 'http_only', 'demo'),
   ('phone',  '[{"url": "http://t.phone.test/go?sub={sub}"}]',                'us', '{plan}',    'http_only', 'demo'),
+  ('lamps',  '[{"url": "http://ads.lamps.test/c?cid=5&sub={sub}"}]',         'us', '{token}',   'auto',      'demo'),
   ('maple',  '[{"url": "http://ads.maple.test/click?placement=top"}]',       'ca', '{sku}',     'http_only', 'demo'),
   ('books',  '[{"url": "http://r.books.test/x?sub={sub}"}]',                 'ca', '{aid}',     'http_only', 'demo')
 ON CONFLICT (offer_name) DO NOTHING;

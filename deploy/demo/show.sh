@@ -6,8 +6,9 @@ CLICKS='
 offer=shoes&sub=s1&utm_source=google&gclid=demo-visitor-1
 offer=travel&campaign=summer&utm_medium=cpc&gclid=demo-visitor-2
 offer=phone&sub=p7&gclid=demo-visitor-3
-offer=maple&gclid=demo-visitor-4
-offer=books&sub=b3&gclid=demo-visitor-5
+offer=lamps&sub=l6&gclid=demo-visitor-4
+offer=maple&gclid=demo-visitor-5
+offer=books&sub=b3&gclid=demo-visitor-6
 '
 
 edge_url() { echo "http://127.0.0.1:$edge_port"; }
@@ -22,7 +23,7 @@ heading() { printf '\n%s\n\n' "$*"; }
 
 send_clicks() {
     local query code time location offer
-    heading "Five clicks, as a browser would send them ($(edge_url)/functions/v1/track-hit-instant?offer=...)"
+    heading "Six clicks, as a browser would send them ($(edge_url)/functions/v1/track-hit-instant?offer=...)"
     while read -r query; do
         [ -n "$query" ] || continue
         read -r code time location < <(curl -sS -m 10 -o /dev/null -w '%{http_code} %{time_total} %{redirect_url}\n' \
@@ -35,7 +36,7 @@ send_clicks() {
 
 demo_is_traced() { # SINCE
     [ "$(sql -v since="$1" <<'SQL'
-SELECT count(*) FILTER (WHERE status NOT IN ('pending', 'processing')) >= 5
+SELECT count(*) FILTER (WHERE status NOT IN ('pending', 'processing')) >= 6
   FROM active_trace_requests
  WHERE started_at >= :'since'::timestamptz;
 SQL

@@ -2,7 +2,8 @@
 -- [{"address": ..., "url": ...}].
 CREATE TEMP TABLE shown AS
 SELECT r.request_id, o.offer_name AS offer, r.target_country AS country, r.status, r.ip_assigned, r.final_url,
-       r.redirect_chain, r.extracted_params, r.trace_time_ms, r.wait_time_ms, r.error_message, r.tracking_url
+       r.redirect_chain, r.extracted_params, r.trace_time_ms, r.wait_time_ms, r.tracer_mode_used, r.error_message,
+       r.tracking_url
   FROM active_trace_requests AS r
   JOIN offers AS o ON o.id = r.offer_id
  WHERE r.started_at >= :'since'::timestamptz
@@ -12,7 +13,8 @@ CREATE TEMP TABLE seen AS
 SELECT s.address, s.url
   FROM jsonb_to_recordset(:'seen') AS s (address text, url text);
 
-SELECT offer, country, status, jsonb_array_length(redirect_chain) AS hops, wait_time_ms AS wait_ms,
+SELECT offer, country, status, tracer_mode_used AS mode,
+       jsonb_array_length(redirect_chain) AS hops, wait_time_ms AS wait_ms,
        trace_time_ms AS trace_ms, ip_assigned,
        (SELECT string_agg(DISTINCT s.address, ', ') FROM seen AS s WHERE s.url = shown.tracking_url) AS "target saw",
        coalesce(error_message, (SELECT string_agg(p.key || '=' || p.value, ' ' ORDER BY p.key)

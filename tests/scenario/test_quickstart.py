@@ -14,7 +14,7 @@ import pytest
 
 import farm
 
-PROCESSES = ["postgres", "web", "proxy-1", "proxy-2", "proxy-3", "proxy-4", "proxy-5", "edge", "worker", "monitor"]
+PROCESSES = ["postgres", "web", "proxy-1", "proxy-2", "proxy-3", "proxy-4", "proxy-5", "proxy-6", "edge", "worker", "monitor"]
 LONG_S = 300  # a net: building takes most of it
 
 
@@ -118,7 +118,7 @@ def expected_worlds():
 
 
 def check_demo(quickstart, output):
-    assert re.findall(r"^  302 in +\d+\.\d ms +(\w+)", output, re.M) == ["shoes", "travel", "phone", "maple", "books"]
+    assert re.findall(r"^  302 in +\d+\.\d ms +(\w+)", output, re.M) == ["shoes", "travel", "phone", "lamps", "maple", "books"]
     rows = quickstart.sql("""
         SELECT jsonb_object_agg(o.offer_name, to_jsonb(r))
           FROM active_trace_requests AS r JOIN offers AS o ON o.id = r.offer_id""")
@@ -129,13 +129,14 @@ def check_demo(quickstart, output):
         assert [(h["url"], h["status"], h["via"]) for h in row["redirect_chain"]] == [
             (h["url"], h["status"], h["via"]) for h in expect["chain"]]
         assert len(row["redirect_chain"]) > 1
+        assert row["tracer_mode_used"] == ("browser" if expect["browser_needed"] else "http_only")
         assert row["final_url"] == expect["final_url"]
         assert row["extracted_params"].items() >= expect["params"].items()
         assert {e["peer"] for e in seen if e["url"] == row["final_url"]} == {row["ip_assigned"]}, "the exit address at the target"
         assert row["ip_assigned"] in output and row["final_url"] in output
     pool = quickstart.sql("SELECT jsonb_agg(to_jsonb(p) || jsonb_build_object('rest_s', "
                           "extract(epoch FROM locked_until - last_used_at))) FROM ip_rotation_pool AS p")
-    assert [(p["status"], p["total_uses"], p["is_healthy"]) for p in pool] == [("cooldown", 1, True)] * 5
+    assert [(p["status"], p["total_uses"], p["is_healthy"]) for p in pool] == [("cooldown", 1, True)] * 6
     assert {round(p["rest_s"]) for p in pool} == {60}
     assert '"pool_utilization_percent": 100' in output
 
@@ -171,7 +172,7 @@ def test_two_of_them_killed_half_way_started_again_shown_and_ended(checkout, hom
     assert list(first.pids()) == PROCESSES
     check_demo(first, output)
     check_safety(first)
-    assert monitor_answers(first)["performance"]["completed_last_5min"] == 5
+    assert monitor_answers(first)["performance"]["completed_last_5min"] == 6
 
     # Again: nothing is restarted that runs already.
     before = first.pids()
