@@ -51,7 +51,7 @@ def installed():
 
 class Page:
     def __enter__(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tracepool-browser-", dir="/tmp"))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tracepool-page-", dir="/tmp"))
         try:
             self.start()
         except BaseException:
