@@ -14,6 +14,7 @@ BEGIN
   IF pg_postmaster_start_time() > v_silent_since THEN
     RETURN 0;
   END IF;
+  PERFORM pg_stat_clear_snapshot();   -- who is connected now, not when this transaction last looked
   FOR v_worker IN
     SELECT h.incarnation
       FROM process_heartbeats h
