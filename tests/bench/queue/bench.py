@@ -53,7 +53,6 @@ def install_peers():
     there = PEERS / "package.json"
     if not there.exists() or there.read_text() != wanted or not (PEERS / "node_modules" / "pg-boss").exists():
         PEERS.mkdir(parents=True, exist_ok=True)
-        (PEERS / "installing.json").write_text(wanted)
         shutil.copy(HERE / "package.json", there)
         subprocess.run(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"], cwd=PEERS, check=True,
                        stdout=subprocess.DEVNULL)
