@@ -9,9 +9,15 @@ import pytest
 
 import farm
 import web as web_lib
-from tracing import begin, end, environment, trace
+import tracing
+from tracing import begin, end, environment
 
 WORLDS = web_lib.load([web_lib.WORLDS])
+
+
+def trace(*args, **more):
+    """Over HTTP alone: what a browser makes of a silent site is test_browser.py's."""
+    return tracing.trace("--mode", "http_only", *args, **more)
 
 
 @pytest.fixture(scope="module")
