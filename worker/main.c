@@ -16,6 +16,7 @@
 #include "worker/trace_args.h"
 #include "worker/vast_args.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -189,6 +190,7 @@ int main(int argc, char **argv)
 
     if (!whole)
         return 1;
+    signal(SIGPIPE, SIG_IGN); /* whoever hangs up, a peer or a reader of ours, is an error of the write */
     memcpy(whole, argv, (size_t)argc * sizeof(*whole));
     if (!conf_load(&argc, argv, &conf, &cli, &err)) {
         fprintf(stderr, "tracepool-worker: %s\n", err.detail);

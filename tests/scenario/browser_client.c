@@ -16,6 +16,7 @@
 #include "worker/browser/browser.h"
 #include "worker/browser/launcher.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -211,6 +212,7 @@ int main(int argc, char **argv)
     const char *user = "nobody";
     struct err err;
 
+    signal(SIGPIPE, SIG_IGN);
     if (!read_options(argc, argv, &settings, &user))
         return 2;
     if (!launcher_fork(user, &launcher, &err)) {

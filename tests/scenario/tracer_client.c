@@ -13,6 +13,7 @@
 #include "common/loop.h"
 #include "worker/tracer/tracer.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,6 +132,7 @@ int main(int argc, char **argv)
                                    .max_body = 2 << 20,
                                    .max_header = 65536}};
 
+    signal(SIGPIPE, SIG_IGN);
     read_arguments(&c, argc, argv);
     read_input(&c);
     uv_loop_init(&c.loop);

@@ -31,7 +31,7 @@ struct browser_settings {
 
 /*
  * launcher comes from launcher_fork, before the loop and any thread existed; it belongs to the browser
- * from here on.
+ * from here on. The program ignores SIGPIPE, as libuv asks of everybody: Chromium hangs up when it likes.
  */
 struct browser *browser_create(uv_loop_t *loop, struct launcher *launcher,
                                const struct browser_settings *settings);
