@@ -114,8 +114,10 @@ static void note_short(struct claims *c)
     if (c->is_full)
         return;
     c->wants_claim = pause <= 0;
-    if (pause > 0)
-        uv_timer_start(&c->poll, on_poll, (uint64_t)pause, 0);
+    if (pause <= 0)
+        return;
+    uv_update_time(c->poll.loop); /* a stale one would wake us before the look is allowed */
+    uv_timer_start(&c->poll, on_poll, (uint64_t)pause, 0);
 }
 
 static void note_claim(struct claims *c, int rows)
