@@ -66,6 +66,7 @@ def page(house, browser):
     browser.goto(base)
     browser.js("sessionStorage.setItem('tracepool.token', %s); localStorage.clear()" % json.dumps(TOKEN))
     browser.goto("about:blank")
+    browser.problems()   # a live view of the test before may have asked once more after its end
     browser.goto(base)
     browser.see("h1", "Overview")
     yield browser
