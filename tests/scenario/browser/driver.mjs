@@ -23,7 +23,7 @@ page.setDefaultTimeout(patience);
 
 const problems = [], hosts = new Set();
 page.on("console", (message) => {
-  if (["error", "warning"].includes(message.type())) problems.push(`${message.type()}: ${message.text()}`);
+  if (["error", "warning"].includes(message.type())) problems.push(`${message.type()}: ${message.text()} ${message.location().url}`);
 });
 page.on("pageerror", (error) => problems.push(`exception: ${error.stack || error}`));
 page.on("dialog", (dialog) => { problems.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
