@@ -175,7 +175,10 @@ class Stand:
             return cur.fetchall() if cur.description else []
 
     def fresh(self):
+        """No rows, and nothing of the cell before it still on its way to the disk: its sync would wait for that."""
         self.sql("TRUNCATE active_trace_requests CASCADE")
+        self.sql("CHECKPOINT")
+        os.sync()
 
     def nginx(self):
         port = free_port()
