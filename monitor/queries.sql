@@ -20,6 +20,10 @@ SELECT settle_batches() AS settled;
 -- One row of ip_pool_statistics.
 SELECT record_pool_statistics();
 
+-- name: watch_chains
+-- Compares the chains of the traces that ended since the last look with what their offers' chains look like.
+SELECT watch_chains() AS looked_at;
+
 -- name: archive_traces
 -- Moves a slice of what is past its retention into the archive.
 SELECT archive_traces() AS archived;

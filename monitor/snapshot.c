@@ -153,6 +153,7 @@ static void on_tick(uv_timer_t *timer)
     send_heartbeat(s);
     ask(s, Q_POOL_MONITOR, NULL, on_status);
     ask_with_silence(s, Q_WORKER_COUNTERS, on_workers);
+    ask(s, Q_WATCH_CHAINS, NULL, on_done);
     ask_for_retention(s);
 }
 

@@ -41,7 +41,7 @@ BEGIN
                                     ORDER BY 2 DESC
                                     LIMIT 20) AS g))
     INTO v_recent;
-  RETURN jsonb_build_object('offer', v_offer, 'recent', v_recent);
+  RETURN jsonb_build_object('offer', v_offer, 'recent', v_recent, 'drift', dashboard_drift((v_offer->>'id')::uuid));
 END $$;
 COMMENT ON FUNCTION dashboard_offer(text) IS 'One offer and how its recent traces ended, for the dashboard.';
 REVOKE ALL ON FUNCTION dashboard_offer(text) FROM PUBLIC;
