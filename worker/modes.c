@@ -11,7 +11,7 @@ void modes_fork(const struct conf *conf, struct launcher **out)
     struct err err;
 
     *out = NULL;
-    if (conf->browser_enabled && !launcher_fork(conf->browser_user, out, &err))
+    if (conf->browser_enabled && !launcher_fork(conf->browser_user, conf->http_ca_file, out, &err))
         log_error("browser.unavailable", kv_err(&err));
     if (*out && conf->browser_no_sandbox)
         log_warn("browser.no_sandbox",

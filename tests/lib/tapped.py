@@ -21,10 +21,11 @@ NEXT = {"/start": "/middle", "/middle": "/end"}
 class Listener:
     """Accepts on a port of its own; talk(connection, number) in a thread for each connection."""
 
-    def __init__(self):
+    def __init__(self, address="127.0.0.1"):
+        self.address = address
         self.log = []
         self.numbers = itertools.count()
-        self.socket = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self.socket = socket.create_server((address, 0), backlog=100)
         self.port = self.socket.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -102,10 +103,10 @@ class Target(Listener):
 
 
 class Proxy(Listener):
-    def __init__(self, plain=None, tunnels=None):
+    def __init__(self, plain=None, tunnels=None, address="127.0.0.1"):
         """plain, tunnels: the targets that plain requests and tunnels lead to, whatever they name."""
         self.plain, self.tunnels = plain, tunnels
-        super().__init__()
+        super().__init__(address)
 
     def talk(self, connection, number):
         stream = connection.makefile("rb")

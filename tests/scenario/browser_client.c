@@ -1,7 +1,8 @@
 /*
  * browser_client.c - worker/browser as a program that a test can drive: traces in, results out, line by line.
  *
- *     browser_client [--program FILE] [--user NAME] [--max-contexts N] [--max-traces N] [--max-memory-kb N]
+ *     browser_client [--program FILE] [--user NAME] [--ca FILE] [--max-contexts N] [--max-traces N]
+ * [--max-memory-kb N]
  *                    [--settle-ms N] [--hang-ms N]
  *
  * Each line of standard input is an object: {"id", "url", "proxy": {"scheme", "host", "port", "user",
@@ -177,7 +178,8 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *in)
     }
 }
 
-static bool read_options(int argc, char **argv, struct browser_settings *s, const char **user)
+static bool read_options(int argc, char **argv, struct browser_settings *s, const char **user,
+                         const char **ca_file)
 {
     for (int i = 1; i + 1 < argc; i += 2) {
         int64_t number = 0;
@@ -187,6 +189,8 @@ static bool read_options(int argc, char **argv, struct browser_settings *s, cons
             s->program = argv[i + 1];
         else if (!strcmp(argv[i], "--user"))
             *user = argv[i + 1];
+        else if (!strcmp(argv[i], "--ca"))
+            *ca_file = argv[i + 1];
         else if (!strcmp(argv[i], "--max-contexts") && is_number)
             s->max_contexts = (int)number;
         else if (!strcmp(argv[i], "--max-traces") && is_number)
@@ -209,13 +213,13 @@ int main(int argc, char **argv)
         .program = "", .max_contexts = 4, .max_traces = 1000, .settle_ms = 11000, .hang_ms = 1000};
     static struct client client;
     struct launcher *launcher;
-    const char *user = "nobody";
+    const char *user = "nobody", *ca_file = "";
     struct err err;
 
     signal(SIGPIPE, SIG_IGN);
-    if (!read_options(argc, argv, &settings, &user))
+    if (!read_options(argc, argv, &settings, &user, &ca_file))
         return 2;
-    if (!launcher_fork(user, &launcher, &err)) {
+    if (!launcher_fork(user, ca_file, &launcher, &err)) {
         fprintf(stderr, "%s: %s\n", err_name(err.code), err.detail);
         return 1;
     }

@@ -12,8 +12,6 @@ import farm
 import tabs as tabs_lib
 import web as web_lib
 from tabs import Tabs
-from test_tracer_tls import shop
-from tls import certificate
 
 SHARED = farm.ROOT.parent / "shared" / "tracer-scenarios"
 FOLDERS = [web_lib.WORLDS] + ([SHARED] if SHARED.is_dir() else [])
@@ -253,15 +251,6 @@ def test_a_direct_trace_may_be_allowed_to(shared, site):
     site.add(f"http://127.0.0.1:{site.port}/shop", LAND)
     result = shared.trace(f"http://127.0.0.1:{site.port}/shop", allow_private=True)
     assert chain_of(result) == [[f"http://127.0.0.1:{site.port}/shop", 200, "start"]]
-
-
-@pytest.mark.parametrize("days, says", [(2, "ERR_CERT_AUTHORITY_INVALID"), (-1, "ERR_CERT_")])
-def test_a_bad_certificate_is_refused_and_said_so(shared, tmp_path, days, says):
-    with shop(certificate(tmp_path, "localhost", days)) as url:
-        result = shared.trace(url + "/", allow_private=True)
-    assert (result["outcome"], result["error"]["code"], result["error"]["blame"]) == ("error", "target_tls", "target")
-    assert says in result["error"]["detail"] and says in notes_of(result)
-    assert chain_of(result) == [[url + "/", None, "start"]] and says in result["chain"][0]["tls"]["error"]
 
 
 # --- proxies that fail --------------------------------------------------------------------------------

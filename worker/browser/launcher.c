@@ -6,6 +6,7 @@
 #include "worker/browser/launcher.h"
 
 #include "common/str.h"
+#include "worker/browser/authorities.h"
 #include "worker/browser/launcher_internal.h"
 
 #include <errno.h>
@@ -20,12 +21,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ANSWER_MS = 2000 };
+enum { ANSWER_MS = 2000, AUTHORITIES_MS = 20000 };
 
 struct launcher {
     int socket;
     pid_t pid;
     uint32_t serial;
+    bool has_authorities;
+    struct err refusal; /* why Chromium can't be what the settings ask for; ERR_OK */
 };
 
 struct message {
@@ -51,8 +54,10 @@ static bool find_user(const char *name, uid_t *uid, gid_t *gid, struct err *err)
     return true;
 }
 
-bool launcher_fork(const char *user, struct launcher **out, struct err *err)
+bool launcher_fork(const char *user, const char *ca_file, struct launcher **out, struct err *err)
 {
+    SCOPED_VALUE(buf) authorities = {.max = AUTHORITIES_MAX_BYTES};
+    struct err refusal = {.code = ERR_OK};
     struct launcher *l;
     int ends[2];
     uid_t uid;
@@ -63,9 +68,11 @@ bool launcher_fork(const char *user, struct launcher **out, struct err *err)
         return false;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         return err_set(err, ERR_IO, "socket pair for the launcher: %s", strerror(errno));
+    if (ca_file[0] && !authorities_read(ca_file, &authorities, &refusal))
+        buf_clear(&authorities);
     pid = fork();
     if (pid == 0)
-        launcher_serve(ends[1], uid, gid);
+        launcher_serve(ends[1], uid, gid, buf_str(&authorities));
     close(ends[1]);
     if (pid < 0) {
         close(ends[0]);
@@ -74,7 +81,8 @@ bool launcher_fork(const char *user, struct launcher **out, struct err *err)
     l = calloc(1, sizeof(*l));
     if (!l)
         abort();
-    *l = (struct launcher){.socket = ends[0], .pid = pid};
+    *l = (struct launcher){
+        .socket = ends[0], .pid = pid, .has_authorities = authorities.len > 0, .refusal = refusal};
     *out = l;
     return true;
 }
@@ -122,6 +130,18 @@ static const char *find_program(const char *wanted, struct err *err)
     err_set(err, ERR_MODE_UNAVAILABLE, "no browser here: %s not found",
             wanted[0] ? wanted : "chromium-headless-shell or chromium");
     return NULL;
+}
+
+static bool are_authorities_possible(const struct launcher *l, struct err *err)
+{
+    if (l->refusal.code != ERR_OK)
+        *err = l->refusal;
+    else if (l->has_authorities && !is_on_path("certutil"))
+        err_set(err, ERR_MODE_UNAVAILABLE,
+                "http.ca_file: certutil (package libnss3-tools) is needed to tell the browser of it");
+    else
+        return true;
+    return false;
 }
 
 /* --- the conversation ---------------------------------------------------------------------------- */
@@ -172,7 +192,7 @@ static bool hear(struct launcher *l, struct launcher_head *head, int fds[2], str
         .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
     ssize_t len;
 
-    if (poll(&readable, 1, ANSWER_MS) <= 0)
+    if (poll(&readable, 1, l->has_authorities && l->serial == 1 ? AUTHORITIES_MS : ANSWER_MS) <= 0)
         return err_set(err, ERR_BROWSER_START, "launcher of the browser: no answer");
     len = recvmsg(l->socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (len != (ssize_t)sizeof(*head))
@@ -206,10 +226,13 @@ bool launcher_start(struct launcher *l, const char *program, const char *const *
     struct launcher_head head;
     int fds[2];
 
-    if (!found || !ask(l, found, arguments, err) || !hear_own(l, &head, fds, err))
+    if (!found || !are_authorities_possible(l, err) || !ask(l, found, arguments, err) ||
+        !hear_own(l, &head, fds, err))
         return false;
     if (head.failure || fds[0] < 0 || fds[1] < 0) {
         close_both(fds);
+        if (head.failure == ENOKEY)
+            return err_set(err, ERR_MODE_UNAVAILABLE, "http.ca_file: certutil found no authorities in it");
         return err_set(err, ERR_BROWSER_START, "start of %s: %s", found, strerror(head.failure));
     }
     for (int i = 0; i < 2; i++)

@@ -16,10 +16,11 @@
 struct launcher;
 
 /*
- * Forks the launcher. user: whom to become when we are root ("nobody"). The child process of this fork
- * never returns. ERR_IO or ERR_BAD_SETTING (no such user).
+ * Forks the launcher. user: whom to become when we are root ("nobody"). ca_file: further authorities for
+ * Chromium ("": none), read here; what is wrong with it is told by launcher_start. The child process of this
+ * fork never returns. ERR_IO or ERR_BAD_SETTING (no such user).
  */
-NODISCARD bool launcher_fork(const char *user, struct launcher **out, struct err *err);
+NODISCARD bool launcher_fork(const char *user, const char *ca_file, struct launcher **out, struct err *err);
 /* Closes the socket: the launcher cleans up and ends; it is waited for. Accepts NULL. */
 void launcher_destroy(struct launcher *l);
 
@@ -31,7 +32,9 @@ struct launched {
 
 /*
  * Starts Chromium with these arguments behind its own (the profile folder and the debugging pipe are
- * added). Takes a few milliseconds: it waits for the launcher's fork, not for Chromium.
+ * added). Takes a few milliseconds: it waits for the launcher's fork, not for Chromium. (The first one after
+ * launcher_fork with a ca_file of many authorities waits until these are made known.) ERR_MODE_UNAVAILABLE:
+ * no Chromium, or a ca_file that can't be made known to it; ERR_BROWSER_START.
  */
 NODISCARD bool launcher_start(struct launcher *l, const char *program, const char *const *arguments,
                               struct launched *out, struct err *err);

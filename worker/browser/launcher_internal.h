@@ -8,6 +8,8 @@
 #ifndef TRACEPOOL_WORKER_BROWSER_LAUNCHER_INTERNAL_H
 #define TRACEPOOL_WORKER_BROWSER_LAUNCHER_INTERNAL_H
 
+#include "common/str.h"
+
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -25,7 +27,10 @@ struct launcher_head {
     int32_t failure;
 };
 
-/* The launcher process: serves the socket until its other end is gone. uid 0: stay who we are. */
-_Noreturn void launcher_serve(int socket, uid_t uid, gid_t gid);
+/*
+ * The launcher process: serves the socket until its other end is gone. uid 0: stay who we are. authorities:
+ * PEM, further ones that Chromium is to know; when that can't be done, START fails with ENOKEY.
+ */
+_Noreturn void launcher_serve(int socket, uid_t uid, gid_t gid, struct str authorities);
 
 #endif

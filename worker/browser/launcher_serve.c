@@ -9,6 +9,7 @@
 #include "worker/browser/launcher_internal.h"
 
 #include "common/scope.h"
+#include "worker/browser/authorities.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,10 +42,12 @@ struct instance {
 
 struct server {
     int socket, signals;
+    int refusal;          /* errno for every START; 0 */
+    char authorities[64]; /* folder of what Chromium is to trust beside its own list; "" */
     struct instance instances[INSTANCES_MAX];
 };
 
-/* --- profile folders ----------------------------------------------------------------------------- */
+/* --- folders ----------------------------------------------------------------------------- */
 
 static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *at)
 {
@@ -55,12 +58,12 @@ static int remove_entry(const char *path, const struct stat *st, int kind, struc
     return 0;
 }
 
-static void remove_profile(const char *path)
+static void remove_folder(const char *path)
 {
     nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-static bool make_profile(char *path, size_t size)
+static bool make_folder(char *path, size_t size)
 {
     static const char *const folders[] = {"/tmp", "/var/tmp"};
 
@@ -69,6 +72,16 @@ static bool make_profile(char *path, size_t size)
         if (mkdtemp(path))
             return true;
     }
+    return false;
+}
+
+static bool make_profile(const struct server *s, char *path, size_t size)
+{
+    if (!make_folder(path, size))
+        return false;
+    if (!s->authorities[0] || authorities_show(s->authorities, path))
+        return true;
+    remove_folder(path);
     return false;
 }
 
@@ -195,15 +208,16 @@ static void serve_start(struct server *s, struct launcher_head *head, char *text
     int fds[2] = {-1, -1};
     pid_t pid = -EINVAL;
 
-    if (!at || !make_profile(at->profile, sizeof(at->profile))) {
-        head->failure = at ? EACCES : EAGAIN;
+    head->failure = s->refusal ? s->refusal : at ? 0 : EAGAIN;
+    if (!head->failure && !make_profile(s, at->profile, sizeof(at->profile)))
+        head->failure = EACCES;
+    if (head->failure)
         return answer(s, head, NULL);
-    }
     snprintf(profile_word, sizeof(profile_word), "--user-data-dir=%s", at->profile);
     if (read_words(text, len, words, profile_word))
         pid = start_chromium(words, at->profile, fds);
     if (pid < 0) {
-        remove_profile(at->profile);
+        remove_folder(at->profile);
         head->failure = -pid;
         return answer(s, head, NULL);
     }
@@ -265,7 +279,7 @@ static bool clean_up(struct server *s)
             is_waiting = true;
             continue;
         }
-        remove_profile(at->profile);
+        remove_folder(at->profile);
         at->pid = 0;
     }
     return is_waiting;
@@ -282,6 +296,8 @@ static _Noreturn void leave(struct server *s)
             break;
         poll(NULL, 0, ENDING_POLL_MS);
     }
+    if (s->authorities[0])
+        remove_folder(s->authorities);
     _exit(0);
 }
 
@@ -316,7 +332,14 @@ static int settle_down(int socket)
     return signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-void launcher_serve(int socket, uid_t uid, gid_t gid)
+/* Once for all Chromiums to come. */
+static void learn_authorities(struct server *s, struct str pem)
+{
+    if (!make_folder(s->authorities, sizeof(s->authorities)) || !authorities_make(s->authorities, pem))
+        s->refusal = ENOKEY;
+}
+
+void launcher_serve(int socket, uid_t uid, gid_t gid, struct str authorities)
 {
     static struct server server;
     bool is_waiting = false;
@@ -324,6 +347,8 @@ void launcher_serve(int socket, uid_t uid, gid_t gid)
     become_nobody(uid, gid);
     server.signals = settle_down(socket);
     server.socket = 3;
+    if (authorities.len)
+        learn_authorities(&server, authorities);
     while (true) {
         struct pollfd fds[] = {{.fd = server.socket, .events = POLLIN},
                                {.fd = server.signals, .events = POLLIN}};
