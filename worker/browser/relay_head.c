@@ -3,9 +3,10 @@
  */
 #include "worker/browser/relay_head.h"
 
+#include "common/base64.h"
+
 #include <string.h>
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /* The position behind the empty line, or 0. */
 static size_t head_end(struct str bytes)
@@ -96,45 +97,9 @@ enum relay_parse relay_head_parse(struct str bytes, size_t max, struct relay_hea
     return RELAY_HEAD;
 }
 
-static int digit_value(char c)
-{
-    const char *at = c ? strchr(alphabet, c) : NULL;
-
-    return at ? (int)(at - alphabet) : -1;
-}
-
 bool relay_head_credentials(struct str text, struct buf *out)
 {
-    uint32_t bits = 0;
-    int n = 0;
-
-    while (text.len && text.ptr[text.len - 1] == '=')
-        text.len--;
-    for (size_t i = 0; i < text.len; i++) {
-        int value = digit_value(text.ptr[i]);
-
-        if (value < 0)
-            return false;
-        bits = bits << 6 | (uint32_t)value;
-        n += 6;
-        if (n >= 8) {
-            n -= 8;
-            buf_append_char(out, (char)(bits >> n & 0xff));
-        }
-    }
-    return !out->is_full && memchr(buf_cstr(out), ':', out->len) != NULL;
-}
-
-static void put_base64(struct buf *out, struct str bytes)
-{
-    for (size_t i = 0; i < bytes.len; i += 3) {
-        uint32_t bits = 0;
-
-        for (size_t k = 0; k < 3; k++)
-            bits = bits << 8 | (i + k < bytes.len ? (unsigned char)bytes.ptr[i + k] : 0);
-        for (size_t k = 0; k < 4; k++)
-            buf_append_char(out, i + k <= bytes.len ? alphabet[bits >> (18 - 6 * k) & 63] : '=');
-    }
+    return base64_take(text, out) && memchr(buf_cstr(out), ':', out->len) != NULL;
 }
 
 void relay_put_authorization(struct buf *out, struct str user, struct str password)
@@ -145,7 +110,7 @@ void relay_put_authorization(struct buf *out, struct str user, struct str passwo
     buf_append_char(&pair, ':');
     buf_append_str(&pair, password);
     buf_append_str(out, STR("Proxy-Authorization: Basic "));
-    put_base64(out, buf_str(&pair));
+    base64_put(out, buf_str(&pair));
     buf_append_str(out, STR("\r\n"));
     if (pair.data)
         explicit_bzero(pair.data, pair.len);
