@@ -43,6 +43,8 @@
     INT(   browser,  max_memory_bytes,    "bytes",  1073741824,0,     68719476736, "a Chromium that is larger is replaced; 0: never")               \
     INT(   browser,  settle_ms,           "ms",     11000,     100,   60000,       "virtual time that a page gets after each load to go elsewhere") \
     INT(   browser,  hang_ms,             "ms",     1000,      50,    60000,       "wall clock after which a page that loads for ever is left alone")\
+    INT(   browser,  screenshot_ms,       "ms",     5000,      100,   60000,       "time a screenshot may take, within its trace's; then it is left out")\
+    INT(   browser,  screenshot_max_bytes,"bytes",  2097152,   65536, 8388608,     "a larger screenshot is taken again as JPEG, and left out if that is larger too")\
     INT(   browser,  http_first_s,        "s",      5,         1,     600,         "mode auto: how long HTTP may wait for a page before a browser tries")\
     CHOICE(tracking, mode,                "off verify fire",   "verify", "verify: expand and record what an ad would call, send nothing; fire: send it where offer and allowed hosts agree")\
     INT(   tracking, slots,               "",       64,        1,     1000,        "tracking requests in hand at once in one child")                \

@@ -98,15 +98,19 @@ static int64_t within(int64_t value, int64_t least, int64_t most)
     return value < least ? least : value > most ? most : value;
 }
 
-static bool has_text(const json_t *array, const char *text)
+/* Kinds that this version does not know are left to those that do. */
+static unsigned read_evidence(const json_t *names)
 {
-    for (size_t i = 0; i < json_array_size(array); i++) {
-        const char *item = json_string_value(json_array_get(array, i));
+    unsigned set = 0;
 
-        if (item && strcmp(item, text) == 0)
-            return true;
+    for (size_t i = 0; i < json_array_size(names); i++) {
+        const char *item = json_string_value(json_array_get(names, i));
+
+        for (int kind = 0; item && kind < EVIDENCE_COUNT; kind++)
+            if (strcmp(item, evidence_name((enum evidence)kind)) == 0)
+                set |= evidence_bit((enum evidence)kind);
     }
-    return false;
+    return set;
 }
 
 static bool read_options(struct str text, const struct conf *conf, struct arena *a, struct trace_claim *out,
@@ -128,7 +132,7 @@ static bool read_options(struct str text, const struct conf *conf, struct arena 
     out->max_hops = (int)within(json_get_int(options, "max_hops", conf->trace_max_hops), 1, HOPS_MAX);
     out->timeout_ms = within(json_get_int(options, "timeout_ms", conf->trace_timeout_s * 1000),
                              TIMEOUT_MIN_MS, conf->trace_timeout_s * 1000);
-    out->keeps_har = has_text(json_object_get(options, "evidence"), "har");
+    out->evidence = read_evidence(json_object_get(options, "evidence"));
     read_expected(json_object_get(options, "expected_params"), a, out);
     return true;
 }

@@ -89,6 +89,7 @@ static struct trace_request request_of(const struct trace *t)
         .allow_private = conf->trace_allow_private,
         .ca_file = str_from(conf->http_ca_file),
         .block_resources = t->claim.block_resources,
+        .evidence = t->claim.evidence,
     };
 }
 

@@ -43,6 +43,8 @@ struct browser *modes_browser(struct modes *m)
         .max_memory_kb = m->conf->browser_max_memory_bytes / 1024,
         .settle_ms = m->conf->browser_settle_ms,
         .hang_ms = m->conf->browser_hang_ms,
+        .screenshot_ms = m->conf->browser_screenshot_ms,
+        .screenshot_max = m->conf->browser_screenshot_max_bytes,
     };
 
     if (!m->browser && m->launcher) {

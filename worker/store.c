@@ -5,6 +5,7 @@
 
 #include "common/json.h"
 #include "worker/evidence/har.h"
+#include "worker/evidence/kept.h"
 
 enum { EVIDENCE_MAX = 8 << 20 };
 
@@ -62,25 +63,54 @@ static void put_findings(json_t *o, const struct trace *t)
     json_put_int(o, "kb", (r->bytes + 1023) / 1024);
 }
 
-/* What the offer asked to keep; one that is too large for a row is left out. */
-static void put_evidence(json_t *o, const struct trace *t)
+/* One that is too large for a row is left out. */
+static void add_json(json_t *list, enum evidence kind, json_t *object)
 {
     SCOPED_VALUE(buf) text = {.max = EVIDENCE_MAX};
-    SCOPED(json_t) har = NULL;
     json_t *item;
 
-    if (!t->claim.keeps_har)
-        return;
-    har = har_json(t->result);
-    json_write(har, &text);
+    json_write(object, &text);
+    json_decref(object);
     if (text.is_full)
         return;
     item = json_object();
-    json_put_str(item, "kind", STR("har"));
+    json_put_str(item, "kind", str_from(evidence_name(kind)));
     json_put_str(item, "content_type", STR("application/json"));
     json_put_str(item, "body", buf_str(&text));
-    json_put(o, "evidence", json_array());
-    json_array_append_new(json_object_get(o, "evidence"), item);
+    json_array_append_new(list, item);
+}
+
+static void add_screenshot(json_t *list, const struct kept *kept)
+{
+    json_t *item;
+
+    if (!kept->screenshot.len)
+        return;
+    item = json_object();
+    json_put_str(item, "kind", str_from(evidence_name(EVIDENCE_SCREENSHOT)));
+    json_put_str(item, "content_type", kept->screenshot_type);
+    json_put_str(item, "body", kept->screenshot);
+    json_put(item, "is_base64", json_true());
+    json_array_append_new(list, item);
+}
+
+/* What the offer asked to keep. Over HTTP alone there is no console, and nothing to be seen. */
+static void put_evidence(json_t *o, const struct trace *t)
+{
+    unsigned wanted = t->claim.evidence;
+    json_t *list;
+
+    if (!wanted)
+        return;
+    list = json_array();
+    if (evidence_has(wanted, EVIDENCE_HAR))
+        add_json(list, EVIDENCE_HAR, har_json(t->result));
+    if (evidence_has(wanted, EVIDENCE_COOKIES))
+        add_json(list, EVIDENCE_COOKIES, kept_cookies_json(t->result));
+    if (evidence_has(wanted, EVIDENCE_CONSOLE) && t->result->mode_used == MODE_BROWSER)
+        add_json(list, EVIDENCE_CONSOLE, kept_console_json(t->result));
+    add_screenshot(list, &t->result->kept);
+    json_put(o, "evidence", list);
 }
 
 json_t *store_result_json(const struct trace *t)

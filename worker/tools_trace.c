@@ -1,18 +1,19 @@
 /*
  * tools_trace.c - the verb `trace`: one loop with one trace in it, and what is printed of it.
  *
- * Arguments are trace_args.c, tracing is worker/tracer, the forms it is shown in worker/evidence.
+ * Arguments are trace_args.c, files trace_files.c, tracing is worker/tracer, the forms it is shown in
+ * worker/evidence.
  */
 #include "worker/tools_trace.h"
 
 #include "common/json.h"
 #include "common/loop.h"
-#include "worker/evidence/har.h"
+#include "worker/evidence/kept.h"
 #include "worker/evidence/table.h"
 #include "worker/modes.h"
 #include "worker/trace_args.h"
+#include "worker/trace_files.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -107,6 +108,21 @@ static struct trace_result *run_trace(const struct trace_args *args, const struc
     return run.result;
 }
 
+/* Takes object over. */
+static void put_list(json_t *to, const char *key, const char *list, json_t *object)
+{
+    json_put(to, key, json_incref(json_object_get(object, list)));
+    json_decref(object);
+}
+
+static void put_kept(json_t *object, const struct trace_result *result, unsigned wanted)
+{
+    if (evidence_has(wanted, EVIDENCE_COOKIES))
+        put_list(object, "cookies", "cookies", kept_cookies_json(result));
+    if (evidence_has(wanted, EVIDENCE_CONSOLE))
+        put_list(object, "console", "messages", kept_console_json(result));
+}
+
 static int print(const struct trace_args *args, const struct trace_result *result)
 {
     SCOPED_VALUE(buf) out;
@@ -115,12 +131,14 @@ static int print(const struct trace_args *args, const struct trace_result *resul
     if (args->is_json) {
         SCOPED(json_t) object = trace_result_json(result);
 
+        put_kept(object, result, args->request.evidence);
         json_write(object, &out);
         buf_append_char(&out, '\n');
     } else {
         struct table_style style = table_style_of_stdout();
 
         table_write(&out, result, args->expected, args->request.nexpected_params, &style);
+        table_write_kept(&out, result, args->request.evidence, &style);
     }
     fwrite(buf_cstr(&out), 1, out.len, stdout);
     if (fflush(stdout) != 0)
@@ -128,43 +146,15 @@ static int print(const struct trace_args *args, const struct trace_result *resul
     return result->outcome == OUTCOME_OK ? EXIT_OK : EXIT_OTHER;
 }
 
-/* --- evidence in files --------------------------------------------------------------------------- */
-
-/* Opened before the trace, so that nobody waits for one that can't be kept. */
-static bool open_file(const char *name, FILE **file)
-{
-    if (!name)
-        return true;
-    *file = fopen(name, "we");
-    if (!*file)
-        fprintf(stderr, "tracepool-worker trace: %s: %s\n", name, strerror(errno));
-    return *file != NULL;
-}
-
-static bool write_har(FILE *file, const char *name, const struct trace_result *result)
-{
-    SCOPED_VALUE(buf) out = {.max = OUTPUT_MAX};
-    SCOPED(json_t) har = NULL;
-    bool is_written;
-
-    if (!file)
-        return true;
-    har = har_json(result);
-    json_write(har, &out);
-    is_written = fwrite(buf_cstr(&out), 1, out.len, file) == out.len;
-    if (fclose(file) == 0 && is_written)
-        return true;
-    fprintf(stderr, "tracepool-worker trace: %s: %s\n", name, strerror(errno));
-    return false;
-}
+/* --- the verb -------------------------------------------------------------------------------------- */
 
 int tool_trace(const struct conf *conf, int argc, char **argv)
 {
     SCOPED_VALUE(arena) arena;
     struct trace_result *result;
     struct trace_args args;
+    struct trace_files files;
     struct err err;
-    FILE *har = NULL;
     bool is_kept;
     int code;
 
@@ -173,10 +163,10 @@ int tool_trace(const struct conf *conf, int argc, char **argv)
         fprintf(stderr, "tracepool-worker trace: %s\n%s", err.detail, trace_args_usage);
         return EXIT_USAGE;
     }
-    if (!open_file(args.har_file, &har))
+    if (!trace_files_open(&files, &args))
         return EXIT_USAGE;
     result = run_trace(&args, conf);
-    is_kept = write_har(har, args.har_file, result);
+    is_kept = trace_files_write(&files, &args, result);
     code = print(&args, result);
     return is_kept ? code : EXIT_OTHER;
 }

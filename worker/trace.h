@@ -91,7 +91,7 @@ struct trace_claim {
     enum trace_mode mode;
     bool extract_only;    /* keep parameters and final URL, not the chain */
     bool block_resources; /* the browser loads no images, fonts and media */
-    bool keeps_har;       /* as evidence of its own, beside the chain */
+    unsigned evidence;    /* what is kept beside the chain */
     struct str referrer, user_agent;
     struct str *expected_params;
     int nexpected_params;

@@ -26,7 +26,11 @@ const char trace_args_usage[] =
     "  --max-hops N                    hops at most, 1 to 100\n"
     "  --timeout SECONDS               for the whole trace, 0.1 to 600\n"
     "  --json                          one JSON object instead of the table\n"
-    "  --har FILE                      write the trace to FILE, as HAR 1.2\n";
+    "  --har FILE                      write the trace to FILE, as HAR 1.2\n"
+    "  --screenshot FILE               write what a visitor would see of the last page to FILE, as PNG\n"
+    "  --cookies                       show the cookies that were set in the end, with their values\n"
+    "  --console                       show errors and warnings of the pages' scripts\n"
+    "A screenshot and the console need the browser: mode auto uses it then.\n";
 
 static bool take_mode(struct trace_args *args, const char *value, struct err *err)
 {
@@ -130,6 +134,29 @@ static bool take_har(struct trace_args *args, const char *value, struct err *err
     return value[0] || err_set(err, ERR_BAD_INPUT, "--har: which file?");
 }
 
+static bool take_screenshot(struct trace_args *args, const char *value, struct err *err)
+{
+    args->screenshot_file = value;
+    args->request.evidence |= evidence_bit(EVIDENCE_SCREENSHOT);
+    return value[0] || err_set(err, ERR_BAD_INPUT, "--screenshot: which file?");
+}
+
+static bool take_cookies(struct trace_args *args, const char *value, struct err *err)
+{
+    (void)value;
+    (void)err;
+    args->request.evidence |= evidence_bit(EVIDENCE_COOKIES);
+    return true;
+}
+
+static bool take_console(struct trace_args *args, const char *value, struct err *err)
+{
+    (void)value;
+    (void)err;
+    args->request.evidence |= evidence_bit(EVIDENCE_CONSOLE);
+    return true;
+}
+
 /* clang-format off */
 static const struct option {
     const char *name;
@@ -147,6 +174,9 @@ static const struct option {
     {"--allow-private", false, take_allow_private},
     {"--json",          false, take_json},
     {"--har",           true,  take_har},
+    {"--screenshot",    true,  take_screenshot},
+    {"--cookies",       false, take_cookies},
+    {"--console",       false, take_console},
 };
 /* clang-format on */
 
@@ -196,6 +226,14 @@ static bool take_proxy_text(struct trace_args *args, struct err *err)
            tracer_proxy_parse(args->arena, args->proxy_text, &args->request.proxy, err);
 }
 
+static bool has_what_evidence_needs(const struct trace_args *args, struct err *err)
+{
+    if (args->request.mode != MODE_HTTP_ONLY || !evidence_needs_browser(args->request.evidence))
+        return true;
+    return err_set(err, ERR_BAD_INPUT, "%s needs a browser: leave --mode http_only away",
+                   args->screenshot_file ? "--screenshot" : "--console");
+}
+
 static bool parse(struct trace_args *args, int argc, char **argv, struct err *err)
 {
     bool are_options_over = false;
@@ -215,7 +253,7 @@ static bool parse(struct trace_args *args, int argc, char **argv, struct err *er
     }
     if (!args->request.url.len)
         return err_set(err, ERR_BAD_INPUT, "which URL?");
-    return take_proxy_text(args, err);
+    return has_what_evidence_needs(args, err) && take_proxy_text(args, err);
 }
 
 static void set_defaults(struct trace_args *args, const struct conf *conf)

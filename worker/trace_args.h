@@ -14,7 +14,7 @@ struct trace_args {
     struct str expected[TRACE_EXPECTED_MAX];
     struct str proxy_text;
     bool is_json;
-    const char *har_file; /* NULL: none */
+    const char *har_file, *screenshot_file; /* NULL: none */
     struct arena *arena;
 };
 

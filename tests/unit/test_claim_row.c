@@ -103,8 +103,10 @@ static void options_go_over_the_settings_within_limits(void **state)
     (void)state;
     put("options",
         "{\"mode\":\"http_only\",\"referrer\":\"https://ads.test/\",\"user_agent\":\"me/1\",\"max_hops\":500,"
-        "\"timeout_ms\":900000,\"expected_params\":[\"sub\",7,\"clk\"],\"extract_only\":true}");
+        "\"timeout_ms\":900000,\"expected_params\":[\"sub\",7,\"clk\"],\"extract_only\":true,"
+        "\"evidence\":[\"cookies\",\"hologram\",\"screenshot\",1]}");
     assert_true(read_claim());
+    assert_int_equal(claim.evidence, evidence_bit(EVIDENCE_COOKIES) | evidence_bit(EVIDENCE_SCREENSHOT));
     assert_int_equal(claim.mode, MODE_HTTP_ONLY);
     assert_str(claim.referrer, "https://ads.test/");
     assert_str(claim.user_agent, "me/1");

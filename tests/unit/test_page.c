@@ -95,7 +95,8 @@ static void what_chromium_knows_of_an_answer_is_kept(void **state)
           "\"text/html\","
           "\"timing\":{\"dnsEnd\":-1,\"connectEnd\":3.2,\"sslEnd\":7,\"receiveHeadersEnd\":20.6},"
           "\"securityDetails\":"
-          "{\"protocol\":\"TLS 1.3\",\"subjectName\":\"a.test\",\"issuer\":\"CA\",\"validTo\":1800000000}}}");
+          "{\"protocol\":\"TLS 1.3\",\"subjectName\":\"a.test\",\"issuer\":\"CA\",\"validFrom\":1700000000,"
+          "\"validTo\":1800000000,\"sanList\":[\"a.test\",\"*.a.test\",7]}}}");
     event(f, "Network.loadingFinished",
           "{\"requestId\":\"D1\",\"timestamp\":1.75,\"encodedDataLength\":100}");
     hop = &f->page.result->chain.hops[0];
@@ -104,7 +105,11 @@ static void what_chromium_knows_of_an_answer_is_kept(void **state)
     assert_str(hop->remote_address, "203.0.113.9");
     assert_str(hop->content_type, "text/html");
     assert_str(hop->certificate.subject, "CN=a.test");
+    assert_str(hop->certificate.not_before, "2023-11-14T22:13:20Z");
     assert_str(hop->certificate.not_after, "2027-01-15T08:00:00Z");
+    assert_int_equal(hop->certificate.nnames, 2);
+    assert_str(hop->certificate.names[1], "*.a.test");
+    assert_str(hop->alpn, "h2");
     assert_int_equal(hop->ncookie_names, 2);
     assert_str(hop->headers[0].name, "Server");
     assert_int_equal(hop->started_ms, 70);

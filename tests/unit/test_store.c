@@ -66,7 +66,7 @@ static void a_har_is_sent_where_the_offer_keeps_one(void **state)
 {
     (void)state;
     give_result();
-    t.claim.keeps_har = true;
+    t.claim.evidence = evidence_bit(EVIDENCE_HAR);
     {
         SCOPED(json_t) o = store_result_json(&t);
         json_t *item = json_array_get(json_object_get(o, "evidence"), 0);
@@ -81,6 +81,70 @@ static void a_har_is_sent_where_the_offer_keeps_one(void **state)
 
         assert_null(json_object_get(o, "evidence"));
     }
+}
+
+static void what_else_is_kept_goes_with_its_kind(void **state)
+{
+    (void)state;
+    give_result();
+    t.claim.evidence = (1u << EVIDENCE_COUNT) - 1;
+    result.mode_used = MODE_BROWSER;
+    result.kept.screenshot = STR("iVBORw==");
+    result.kept.screenshot_type = STR("image/png");
+    kept_add_cookie(
+        &t.arena, &result.kept,
+        &(struct kept_cookie){.name = STR("sid"), .value = STR("\xff\0x"), .domain = STR("a.test")});
+    kept_add_message(&t.arena, &result.kept,
+                     &(struct kept_message){.kind = STR("error"), .text = STR("bad"), .line = 7, .hop = 1});
+    {
+        SCOPED(json_t) o = store_result_json(&t);
+        const json_t *list = json_object_get(o, "evidence");
+
+        assert_int_equal(json_array_size(list), 4);
+        expect_text(json_array_get(list, 1), "kind", "cookies");
+        expect_text(
+            json_array_get(list, 1), "body",
+            "{\"cookies\":[{\"name\":\"sid\",\"value\":\"\xef\xbf\xbd\xef\xbf\xbdx\",\"domain\":\"a.test\","
+            "\"host_only\":false,\"path\":\"\",\"expires\":null,\"secure\":false,\"http_only\":false,"
+            "\"same_site\":null}],\"left_out\":0}");
+        expect_text(json_array_get(list, 2), "kind", "console");
+        expect_text(
+            json_array_get(list, 2), "body",
+            "{\"messages\":[{\"kind\":\"error\",\"text\":\"bad\",\"source\":null,\"line\":7,\"column\":null,"
+            "\"hop\":2,\"page\":\"https://shop.test/?sub=7\"}],\"left_out\":0}");
+        expect_text(json_array_get(list, 3), "kind", "screenshot");
+        expect_text(json_array_get(list, 3), "content_type", "image/png");
+        expect_text(json_array_get(list, 3), "body", "iVBORw==");
+        assert_true(json_get_bool(json_array_get(list, 3), "is_base64", false));
+    }
+    result.mode_used = MODE_HTTP_ONLY;
+    result.kept.screenshot = STR("");
+    {
+        SCOPED(json_t) o = store_result_json(&t);
+
+        assert_int_equal(json_array_size(json_object_get(o, "evidence")), 2); /* HAR and cookies */
+    }
+}
+
+/* Evidence has an end, in number and in the trace's memory, and costs no trace its result. */
+static void evidence_that_is_too_much_is_left_out_and_counted(void **state)
+{
+    static const char text[5000];
+    struct kept_message message = {.kind = STR("error"), .text = {text, sizeof(text)}};
+    struct kept_cookie cookie = {.name = {text, 4096}, .value = {text, 4096}};
+    (void)state;
+
+    for (int i = 0; i < 400; i++) {
+        kept_add_message(&t.arena, &result.kept, &message);
+        kept_add_cookie(&t.arena, &result.kept, &cookie);
+    }
+    assert_int_equal(result.kept.nmessages, 100);
+    assert_int_equal(result.kept.messages_left_out, 300);
+    assert_int_equal(result.kept.messages[0].text.len, 1000);
+    assert_true(result.kept.ncookies > 50 && result.kept.ncookies < 300);
+    assert_int_equal(result.kept.ncookies + result.kept.cookies_left_out, 400);
+    assert_false(t.arena.is_full);
+    assert_false(kept_has_room(&t.arena, 1 << 20));
 }
 
 static void a_good_trace_tells_all(void **state)
@@ -227,6 +291,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_good_trace_tells_all),
         TEST(a_har_is_sent_where_the_offer_keeps_one),
+        TEST(what_else_is_kept_goes_with_its_kind),
+        TEST(evidence_that_is_too_much_is_left_out_and_counted),
         TEST(a_trace_without_a_result_tells_its_error),
         TEST(blame_and_retry_are_the_error_tables),
         TEST(our_own_deadline_is_a_timeout),

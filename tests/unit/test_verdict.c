@@ -65,6 +65,29 @@ static void pages_are_judged(void **state)
     }
 }
 
+/* Where HTTP would do, what only a browser can show is a reason of its own; and never for what is no page. */
+static void evidence_may_need_a_browser(void **state)
+{
+    const unsigned har = evidence_bit(EVIDENCE_HAR) | evidence_bit(EVIDENCE_COOKIES);
+    struct trace_result result = {.page = {.is_html = true, .visible_text = 900}, .chain.nhops = 2};
+    struct trace_request request = {.evidence = har};
+    (void)state;
+
+    assert_int_equal(verdict_on(&result, &request), VERDICT_HTTP_SUFFICIENT);
+    request.evidence = har | evidence_bit(EVIDENCE_CONSOLE);
+    assert_int_equal(verdict_on(&result, &request), VERDICT_EVIDENCE);
+    request.evidence = evidence_bit(EVIDENCE_SCREENSHOT);
+    assert_int_equal(verdict_on(&result, &request), VERDICT_EVIDENCE);
+    assert_true(verdict_needs_browser(VERDICT_EVIDENCE));
+    result.page.scripts = 1;
+    result.chain.nhops = 1;
+    assert_int_equal(verdict_on(&result, &request), VERDICT_NO_REDIRECTS);
+    result.page.is_html = false;
+    assert_int_equal(verdict_on(&result, &request), VERDICT_NON_HTML);
+    result.outcome = OUTCOME_LOOP;
+    assert_int_equal(verdict_on(&result, &request), VERDICT_HTTP_SUFFICIENT);
+}
+
 static void a_failure_of_proxy_or_transport_never_gets_a_browser(void **state)
 {
     (void)state;
@@ -98,6 +121,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pages_are_judged),
+        cmocka_unit_test(evidence_may_need_a_browser),
         cmocka_unit_test(a_failure_of_proxy_or_transport_never_gets_a_browser),
         cmocka_unit_test(an_expected_parameter_counts_wherever_it_was_seen),
     };

@@ -75,7 +75,8 @@ enum job_phase {
     JOB_WAITING, /* for its turn */
     JOB_OPENING, /* its tab */
     JOB_RUNNING,
-    JOB_DONE, /* its owner has the result; the context may still be there */
+    JOB_KEEPING, /* for what is kept beyond the chain, which stands */
+    JOB_DONE,    /* its owner has the result; the context may still be there */
 };
 
 struct browser_ask;
@@ -94,6 +95,8 @@ struct browser_job {
     uv_timer_t timer;
     int64_t generation; /* of the Chromium it runs in */
     bool has_context;   /* it counts among the open ones */
+    unsigned awaited;   /* evidence that JOB_KEEPING waits for */
+    int64_t kept_by_ms; /* and until when */
 };
 
 /* browser_job.c */
@@ -104,6 +107,20 @@ void job_on_browser_gone(struct browser_job *job, const struct err *err);
 void job_on_event(struct browser_job *job, struct str session, struct str method, const json_t *params);
 /* Forgets it without telling its owner. */
 void job_drop(struct browser_job *job);
+bool job_is_alive(const struct browser_job *job);
+/* Sets the timer to whatever is due next. */
+void job_arm(struct browser_job *job);
+/* One of the job's own commands; session "": to the browser itself. */
+void job_ask(struct browser_job *job, struct str session, const char *method, json_t *params,
+             void (*own)(struct browser_job *job, const json_t *result, const struct err *err));
+
+/* browser_evidence.c */
+/*
+ * For a page that has ended: asks for what the request wants kept, when there is a tab to ask, and makes the
+ * job JOB_KEEPING. False when there is nothing to wait for (any more).
+ */
+bool evidence_gather(struct browser_job *job);
+bool evidence_is_awaited(const struct browser_job *job);
 
 /* browser.c */
 /* Starts what can be started: Chromium, and traces in it. */

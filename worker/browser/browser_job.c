@@ -60,12 +60,14 @@ static void free_when_quiet(struct browser_job *job)
 
 /* --- commands -------------------------------------------------------------------------------------- */
 
-static void arm(struct browser_job *job)
+void job_arm(struct browser_job *job)
 {
     int64_t now = loop_now_ms(), due = job->page.state == PAGE_ENDED ? now : page_due(&job->page);
 
     if (job->phase == JOB_DONE)
         return;
+    if (job->phase == JOB_KEEPING && evidence_is_awaited(job))
+        due = job->kept_by_ms;
     uv_update_time(job->browser->loop);
     uv_timer_start(&job->timer, on_timer, due > now ? (uint64_t)(due - now) : 0, 0);
 }
@@ -84,7 +86,7 @@ static void on_answer(void *arg, const json_t *result, const struct err *err)
     } else if (job->phase == JOB_RUNNING && job->page.state != PAGE_ENDED) {
         job->page.now_ms = loop_now_ms();
         ask.page(&job->page, result, err);
-        arm(job);
+        job_arm(job);
     }
     free_when_quiet(job);
 }
@@ -111,14 +113,19 @@ static int64_t patience(const struct browser_job *job)
     return left > 0 ? left + COMMAND_TIMEOUT_MS : COMMAND_TIMEOUT_MS;
 }
 
-/* One of the job's own commands, to the browser itself. */
-static void ask_browser(struct browser_job *job, const char *method, json_t *params,
-                        void (*own)(struct browser_job *job, const json_t *result, const struct err *err))
+void job_ask(struct browser_job *job, struct str session, const char *method, json_t *params,
+             void (*own)(struct browser_job *job, const json_t *result, const struct err *err))
 {
     struct browser_ask *ask = add_ask(job);
 
     ask->own = own;
-    cdp_send(job->browser->cdp, STR(""), method, params, patience(job), on_answer, ask);
+    cdp_send(job->browser->cdp, session, method, params, patience(job), on_answer, ask);
+}
+
+static void ask_browser(struct browser_job *job, const char *method, json_t *params,
+                        void (*own)(struct browser_job *job, const json_t *result, const struct err *err))
+{
+    job_ask(job, STR(""), method, params, own);
 }
 
 static void page_send(void *arg, struct str session, const char *method, json_t *params,
@@ -136,7 +143,7 @@ static void page_send(void *arg, struct str session, const char *method, json_t 
 
 /* --- the context ----------------------------------------------------------------------------------- */
 
-static bool is_alive(const struct browser_job *job)
+bool job_is_alive(const struct browser_job *job)
 {
     return job->browser->cdp && job->generation == job->browser->generation;
 }
@@ -156,7 +163,7 @@ static void dispose(struct browser_job *job)
 {
     json_t *params;
 
-    if (!job->context.len || !job->has_context || !is_alive(job))
+    if (!job->context.len || !job->has_context || !job_is_alive(job))
         return;
     params = json_object();
     json_put_str(params, "browserContextId", page_id_str(&job->context));
@@ -188,7 +195,7 @@ static void on_attached(struct browser_job *job, const json_t *result, const str
     job->phase = JOB_RUNNING;
     job->page.now_ms = loop_now_ms();
     page_opened(&job->page, page_id_str(&job->context), page_id_str(&job->target), page_id_str(&session));
-    arm(job);
+    job_arm(job);
 }
 
 static void on_target(struct browser_job *job, const json_t *result, const struct err *err)
@@ -224,7 +231,7 @@ static void on_relay_failure(void *arg, struct str url, const struct err *err)
         return;
     job->page.now_ms = loop_now_ms();
     page_on_relay_failure(&job->page, url, err);
-    arm(job);
+    job_arm(job);
 }
 
 static void open_pass(struct browser_job *job)
@@ -261,14 +268,14 @@ void job_on_event(struct browser_job *job, struct str session, struct str method
 {
     job->page.now_ms = loop_now_ms();
     page_on_event(&job->page, session, method, params);
-    arm(job);
+    job_arm(job);
 }
 
 void job_fail(struct browser_job *job, const struct err *err)
 {
     job->page.now_ms = loop_now_ms();
     page_fail(&job->page, err);
-    arm(job);
+    job_arm(job);
 }
 
 void job_on_browser_gone(struct browser_job *job, const struct err *err)
@@ -277,6 +284,8 @@ void job_on_browser_gone(struct browser_job *job, const struct err *err)
     forget_asks(job);
     if (job->phase == JOB_OPENING || job->phase == JOB_RUNNING)
         job_fail(job, err);
+    else if (job->phase == JOB_KEEPING)
+        job_arm(job);
     free_when_quiet(job);
 }
 
@@ -315,8 +324,8 @@ static void begin(struct browser_job *job)
 {
     job->phase = JOB_WAITING;
     if (!page_begin(&job->page, &job->options, job->page.now_ms))
-        return arm(job);
-    arm(job);
+        return job_arm(job);
+    job_arm(job);
     browser_pump(job->browser);
 }
 
@@ -328,10 +337,10 @@ static void on_timer(uv_timer_t *timer)
     if (job->phase == JOB_NEW)
         return begin(job);
     page_timer(&job->page);
-    if (job->page.state == PAGE_ENDED)
-        finish(job);
+    if (job->page.state != PAGE_ENDED || evidence_gather(job))
+        job_arm(job);
     else
-        arm(job);
+        finish(job);
 }
 
 /* --- beginning and end ----------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
  *     page_fetch.c    every request of the page, held until it is judged
  *     page_answer.c   the main document's answers; where they lead
  *     page_hop.c      what is kept of a hop
+ *     page_console.c  what scripts complained about, where that is kept
  *     page_error.c    Chromium's and the relay's failures in our words
  */
 #ifndef TRACEPOOL_WORKER_BROWSER_PAGE_H
@@ -217,6 +218,11 @@ void page_prepare_tab(struct page *p);
 void page_prepare_child(struct page *p, struct str session);
 void page_settle(struct page *p, const char *policy);
 void page_let_time_pass(struct page *p);
+
+/* page_console.c */
+bool page_keeps_console(const struct page *p);
+/* From every session alike. False: it is something else. */
+bool page_on_console(struct page *p, struct str method, const json_t *params);
 
 /* page_fetch.c */
 void page_on_paused(struct page *p, struct str session, const json_t *params);

@@ -108,6 +108,13 @@ static void on_guarded(struct page *p, const json_t *result, const struct err *e
     on_prepared(p, result, err);
 }
 
+static void prepare_console(struct page *p, struct str session)
+{
+    p->preparing += 2;
+    page_command(p, session, "Runtime.enable", NULL, on_prepared);
+    page_command(p, session, "Log.enable", NULL, on_prepared);
+}
+
 /*
  * The first page is asked for when all of this has been answered: what was not goes lost when the tab moves
  * into another process for that page, and with it the page's first words.
@@ -132,6 +139,8 @@ void page_prepare_tab(struct page *p)
     };
 
     p->preparing = ARRAY_LEN(commands);
+    if (page_keeps_console(p))
+        prepare_console(p, page_id_str(&p->session));
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         page_command(p, commands[i].session, commands[i].method, commands[i].params, commands[i].answer);
 }
@@ -142,6 +151,10 @@ void page_prepare_child(struct page *p, struct str session)
     page_command(p, session, "Target.setAutoAttach", attach_params(), NULL);
     page_command(p, session, "Emulation.setUserAgentOverride", agent_params(p), NULL);
     page_command(p, session, "Fetch.enable", fetch_params(), NULL);
+    if (page_keeps_console(p)) {
+        page_command(p, session, "Runtime.enable", NULL, NULL);
+        page_command(p, session, "Log.enable", NULL, NULL);
+    }
     page_command(p, session, "Runtime.runIfWaitingForDebugger", NULL, NULL);
 }
 

@@ -345,7 +345,7 @@ static bool on_any_event(struct page *p, struct str session, struct str method, 
     else if (str_equal(method, STR("Target.detachedFromTarget")))
         on_detached(p, params);
     else
-        return false;
+        return page_keeps_console(p) && page_on_console(p, method, params);
     return true;
 }
 

@@ -238,8 +238,11 @@ static bool is_unwanted(const struct page *p, struct str type)
 {
     static const char *const reports[] = {"Ping", "CSPViolationReport", NULL};
     static const char *const resources[] = {"Image", "Font", "Media", NULL};
+    const struct trace_request *r = &p->options.request;
 
-    return is_one_of(type, reports) || (p->options.request.block_resources && is_one_of(type, resources));
+    bool is_seen = !r->block_resources || evidence_has(r->evidence, EVIDENCE_SCREENSHOT);
+
+    return is_one_of(type, reports) || (!is_seen && is_one_of(type, resources));
 }
 
 /* Anything but http and https never reaches a network. */

@@ -140,18 +140,33 @@ static struct str named(struct arena *a, const json_t *security, const char *key
     return name.len ? str_from(arena_printf(a, "CN=%.*s", STR_ARG(name))) : STR("");
 }
 
-static void keep_certificate(struct arena *a, struct hop *hop, const json_t *security)
+/* Seconds since 1970 as ISO 8601; empty when there is no such moment. */
+static struct str moment(struct arena *a, const json_t *seconds)
 {
-    time_t until = (time_t)json_number_value(json_object_get(security, "validTo"));
+    time_t at = (time_t)json_number_value(seconds);
     struct tm utc;
     char text[32];
 
+    if (at > 0 && gmtime_r(&at, &utc) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc))
+        return arena_copy(a, str_from(text));
+    return STR("");
+}
+
+static void keep_certificate(struct arena *a, struct hop *hop, const json_t *security)
+{
+    struct hop_certificate *c = &hop->certificate;
+    const json_t *name;
+    size_t i;
+
     if (!json_is_object(security))
         return;
-    hop->certificate.subject = named(a, security, "subjectName");
-    hop->certificate.issuer = named(a, security, "issuer");
-    if (until > 0 && gmtime_r(&until, &utc) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc))
-        hop->certificate.not_after = arena_copy(a, str_from(text));
+    *c = (struct hop_certificate){.error = c->error};
+    c->subject = named(a, security, "subjectName");
+    c->issuer = named(a, security, "issuer");
+    c->not_before = moment(a, json_object_get(security, "validFrom"));
+    c->not_after = moment(a, json_object_get(security, "validTo"));
+    json_array_foreach(json_object_get(security, "sanList"), i, name)
+        certificate_add_name(a, c, (struct str){json_string_value(name), json_string_length(name)});
 }
 
 void page_keep_response(struct page *p, struct hop *hop, const json_t *response)
@@ -167,6 +182,8 @@ void page_keep_response(struct page *p, struct hop *hop, const json_t *response)
         hop->remote_address = arena_copy(a, proxy->host);
     hop->http_version = version_of(json_get_str(response, "protocol", STR("")));
     hop->tls_version = tls_of(a, tls);
+    if (tls.len && !str_equal(hop->http_version, STR("1.1"))) /* that may have been agreed on, or not */
+        hop->alpn = arena_copy(a, json_get_str(response, "protocol", STR("")));
     keep_certificate(a, hop, json_object_get(response, "securityDetails"));
     hop->header_bytes = json_get_int(response, "encodedDataLength", 0);
     keep_timing(hop, json_object_get(response, "timing"));

@@ -12,6 +12,8 @@
 
 enum {
     FIRST_HOPS = 8,
+    NAMES_MAX = 10, /* of a certificate; some have hundreds */
+    NAME_BYTES = 260,
     PARAMS_MAX = 1000, /* names kept of one trace; a URL of 128 KiB could carry 60,000 */
 };
 
@@ -91,6 +93,21 @@ struct hop *chain_add_hop(struct arena *a, struct chain *c)
     hop = &c->hops[c->nhops++];
     *hop = (struct hop){.timing = {-1, -1, -1, -1, -1}, .started_ms = -1};
     return hop;
+}
+
+void certificate_add_name(struct arena *a, struct hop_certificate *c, struct str name)
+{
+    struct str *names;
+
+    c->names_total++;
+    if (c->nnames == NAMES_MAX || !name.len)
+        return;
+    names = grow(a, c->names, c->nnames, sizeof(*names));
+    if (!names)
+        return;
+    names[c->nnames] = arena_copy(a, str_slice(name, 0, NAME_BYTES));
+    c->names = names;
+    c->nnames += names[c->nnames].ptr != NULL;
 }
 
 bool hop_add_note(struct arena *a, struct hop *hop, const char *note)

@@ -8,6 +8,7 @@
 
 #include "common/arena.h"
 #include "common/err.h"
+#include "worker/chain/evidence.h"
 
 #include <jansson.h>
 #include <stdint.h>
@@ -81,8 +82,10 @@ struct hop_header {
 /* What an https origin showed, and why it was not believed. Empty: unknown. */
 struct hop_certificate {
     struct str subject, issuer;
-    struct str not_after; /* "2027-01-31T12:00:00Z" */
-    struct str error;     /* what was wrong with it; empty when it was accepted */
+    struct str not_before, not_after; /* "2027-01-31T12:00:00Z" */
+    struct str *names;                /* the first of those that it is good for */
+    int nnames, names_total;
+    struct str error; /* what was wrong with it; empty when it was accepted */
 };
 
 struct hop {
@@ -93,6 +96,7 @@ struct hop {
     struct str remote_address; /* whom we talked to: behind a proxy, the proxy; empty when unknown */
     struct str http_version;   /* "1.1", "2"; empty when there was no answer */
     struct str tls_version;    /* empty over plain http */
+    struct str alpn;           /* "h2": what TLS agreed to speak; empty: nothing, or unknown */
     struct hop_certificate certificate;
     struct str content_type;
     struct hop_timing timing;
@@ -140,10 +144,13 @@ struct trace_result {
     int64_t proxy_ms; /* time the first answer took to come through the proxy; -1 when none came */
     int64_t bytes;    /* received, over all hops */
     struct err err;   /* ERR_OK unless outcome is other than ok and external_scheme */
+    struct kept kept; /* the evidence that was asked for */
 };
 
 /* The new, zeroed last hop (timings -1), or NULL when the arena is full. Earlier pointers become invalid. */
 NODISCARD struct hop *chain_add_hop(struct arena *a, struct chain *c);
+/* A name that the certificate is good for, of which the first few are kept. */
+void certificate_add_name(struct arena *a, struct hop_certificate *c, struct str name);
 /* Appends a note to the hop; false when the arena is full. */
 bool hop_add_note(struct arena *a, struct hop *hop, const char *note);
 
@@ -152,6 +159,8 @@ NODISCARD bool trace_result_extract(struct arena *a, struct trace_result *r);
 /* Whether all of the expected names are among the parameters. */
 bool trace_result_has_params(const struct trace_result *r, const struct str *names, int n);
 
+/* What is known of a hop's TLS and certificate; null over plain http. Caller owns it. */
+json_t *hop_tls_json(const struct hop *hop);
 /* The chain as a JSON array, the parameters as an object; caller owns them. */
 json_t *chain_json(const struct chain *c);
 json_t *trace_result_params_json(const struct trace_result *r);

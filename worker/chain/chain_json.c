@@ -78,7 +78,7 @@ static json_t *headers_json(const struct hop *hop)
 }
 
 /* null over plain http, and when TLS did not come to anything that could be told. */
-static json_t *tls_json(const struct hop *hop)
+json_t *hop_tls_json(const struct hop *hop)
 {
     json_t *object;
 
@@ -86,9 +86,13 @@ static json_t *tls_json(const struct hop *hop)
         return json_null();
     object = new_object();
     put_text_or_null(object, "version", hop->tls_version);
+    put_text_or_null(object, "alpn", hop->alpn);
     put_text_or_null(object, "subject", hop->certificate.subject);
     put_text_or_null(object, "issuer", hop->certificate.issuer);
+    put_text_or_null(object, "not_before", hop->certificate.not_before);
     put_text_or_null(object, "not_after", hop->certificate.not_after);
+    json_put(object, "names", texts(hop->certificate.names, hop->certificate.nnames));
+    json_put_int(object, "names_total", hop->certificate.names_total);
     put_text_or_null(object, "error", hop->certificate.error);
     return object;
 }
@@ -103,7 +107,7 @@ static json_t *hop_json(const struct hop *hop)
     put_text_or_null(object, "method", hop->method);
     put_text_or_null(object, "remote_address", hop->remote_address);
     put_text_or_null(object, "http_version", hop->http_version);
-    json_put(object, "tls", tls_json(hop));
+    json_put(object, "tls", hop_tls_json(hop));
     put_text_or_null(object, "content_type", hop->content_type);
     json_put(object, "timing_ms", timing_json(&hop->timing));
     json_put_int(object, "header_bytes", hop->header_bytes);

@@ -31,6 +31,7 @@ struct trace_request {
     bool allow_private;
     struct str ca_file;   /* further authorities; empty: the system's */
     bool block_resources; /* browser: images, fonts and media are not loaded; pings and beacons never are */
+    unsigned evidence;    /* what is to be kept beyond the chain; a screenshot loads images all the same */
 };
 
 #endif

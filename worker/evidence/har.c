@@ -212,18 +212,6 @@ static json_t *timings_json(const struct hop_timing *t)
     return object;
 }
 
-static json_t *tls_json(const struct hop *hop)
-{
-    json_t *object = new_object();
-
-    put_text(object, "version", hop->tls_version);
-    put_text(object, "subject", hop->certificate.subject);
-    put_text(object, "issuer", hop->certificate.issuer);
-    put_text(object, "not_after", hop->certificate.not_after);
-    put_text(object, "error", hop->certificate.error);
-    return object;
-}
-
 static void put_own_fields(json_t *entry, const struct hop *hop)
 {
     json_t *notes = put_array(entry, "_notes");
@@ -233,7 +221,7 @@ static void put_own_fields(json_t *entry, const struct hop *hop)
         if (json_array_append_new(notes, json_from_str(hop->notes[i])) != 0)
             abort();
     if (hop->tls_version.len || hop->certificate.error.len)
-        json_put(entry, "_tls", tls_json(hop));
+        json_put(entry, "_tls", hop_tls_json(hop));
 }
 
 static json_t *entry_json(const struct hop *hop, const struct hop *next, int64_t at_ms)

@@ -261,3 +261,77 @@ bool table_write(struct buf *out, const struct trace_result *r, const struct str
     verdict(&t, r);
     return !out->is_full;
 }
+
+/* --- what was kept beyond the chain --------------------------------------------------------------- */
+
+static void heading(struct table *t, const char *what, int n, int left_out)
+{
+    buf_append_char(t->out, '\n');
+    color(t, BOLD);
+    buf_printf(t->out, "%s: %d", what, n);
+    color(t, PLAIN);
+    if (left_out)
+        buf_printf(t->out, ", and %d more", left_out);
+    buf_append_char(t->out, '\n');
+}
+
+static void cookie_line(struct table *t, const struct kept_cookie *c)
+{
+    buf_append_str(t->out, STR("  "));
+    text(t, c->domain, VALUE_MAX);
+    text(t, c->path, VALUE_MAX);
+    buf_append_str(t->out, STR("  "));
+    color(t, GREEN);
+    text(t, c->name, VALUE_MAX);
+    color(t, PLAIN);
+    buf_append_str(t->out, STR(" = "));
+    text(t, c->value, VALUE_MAX);
+    color(t, DIM);
+    if (!c->is_host_only)
+        buf_append_str(t->out, STR("  with its subdomains"));
+    if (c->is_secure)
+        buf_append_str(t->out, STR("  secure"));
+    if (c->is_http_only)
+        buf_append_str(t->out, STR("  http only"));
+    if (c->same_site.len)
+        buf_append_str(t->out, STR("  SameSite="));
+    text(t, c->same_site, VALUE_MAX);
+    color(t, PLAIN);
+    buf_append_char(t->out, '\n');
+}
+
+static void message_line(struct table *t, const struct kept_message *m)
+{
+    buf_printf(t->out, "  hop %-2d ", m->hop + 1);
+    color(t, str_equal(m->kind, STR("warning")) ? YELLOW : RED);
+    text(t, m->kind, VALUE_MAX);
+    color(t, PLAIN);
+    buf_append_str(t->out, STR("  "));
+    text(t, m->text, 0);
+    if (m->source.len) {
+        color(t, DIM);
+        buf_append_str(t->out, STR("  "));
+        text(t, m->source, 0);
+        if (m->line)
+            buf_printf(t->out, ":%lld", (long long)m->line);
+        color(t, PLAIN);
+    }
+    buf_append_char(t->out, '\n');
+}
+
+bool table_write_kept(struct buf *out, const struct trace_result *r, unsigned wanted,
+                      const struct table_style *style)
+{
+    struct table t = {.out = out, .style = style};
+    const struct kept *kept = &r->kept;
+
+    if (evidence_has(wanted, EVIDENCE_COOKIES))
+        heading(&t, "cookies", kept->ncookies, kept->cookies_left_out);
+    for (int i = 0; evidence_has(wanted, EVIDENCE_COOKIES) && i < kept->ncookies; i++)
+        cookie_line(&t, &kept->cookies[i]);
+    if (evidence_has(wanted, EVIDENCE_CONSOLE))
+        heading(&t, "console", kept->nmessages, kept->messages_left_out);
+    for (int i = 0; evidence_has(wanted, EVIDENCE_CONSOLE) && i < kept->nmessages; i++)
+        message_line(&t, &kept->messages[i]);
+    return !out->is_full;
+}

@@ -22,4 +22,8 @@ struct table_style table_style_of_stdout(void);
 bool table_write(struct buf *out, const struct trace_result *r, const struct str *expected, int nexpected,
                  const struct table_style *style);
 
+/* Appends what was kept beyond the chain, as far as `wanted` (evidence.h) asks for it: cookies, console. */
+bool table_write_kept(struct buf *out, const struct trace_result *r, unsigned wanted,
+                      const struct table_style *style);
+
 #endif

@@ -22,12 +22,14 @@ static void record_tls(struct tracer_job *job, struct hop *hop)
         return;
     transfer_look_at_certificate(&job->transfer);
     hop->tls_version = job->transfer.tls_version;
+    hop->alpn = job->transfer.alpn;
     hop->certificate = job->transfer.certificate;
     origin = url_origin(job->arena, &job->url);
     for (int i = chain->nhops - 2; origin.len && !hop->tls_version.len && i >= 0; i--) {
         if (!chain->hops[i].tls_version.len || !str_starts(chain->hops[i].url, origin))
             continue;
         hop->tls_version = chain->hops[i].tls_version;
+        hop->alpn = chain->hops[i].alpn;
         hop->certificate = chain->hops[i].certificate;
     }
 }

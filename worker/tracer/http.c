@@ -49,6 +49,8 @@ static void sum_up(struct tracer_job *job)
     struct trace_result *r = job->result;
 
     r->mode_used = MODE_HTTP_ONLY;
+    if (job->transfer.easy && evidence_has(job->request.evidence, EVIDENCE_COOKIES))
+        transfer_keep_cookies(&job->transfer, &r->kept);
     r->total_ms = loop_now_ms() - job->started_ms;
     for (int i = 0; i < r->chain.nhops; i++)
         r->bytes += r->chain.hops[i].header_bytes + r->chain.hops[i].body_bytes;

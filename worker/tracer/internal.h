@@ -3,6 +3,8 @@
  *
  *     multi.c     the tracer as a whole: one curl_loop, and its jobs
  *     transfer.c  one request on the wire: options, callbacks, what is to be known of it afterwards
+ *     tls.c       what its handshake showed
+ *     cookies.c   what its cookie jar holds
  *     http.c      the life of a trace: a hop, what it says about the next one, the end
  *     request.c   what was asked for: possible? and what libcurl needs for it
  *     hop.c       what is kept of a hop, and what its failure was
@@ -56,7 +58,7 @@ struct transfer {
     struct err guard_err;
     struct guard_policy policy;
     bool has_named_proxy; /* its address is known when libcurl has resolved it */
-    struct str tls_version;
+    struct str tls_version, alpn;
     struct hop_certificate certificate;
     char error[CURL_ERROR_SIZE];
     void (*on_head)(struct transfer *t); /* the head is complete; in a callback of libcurl */
@@ -175,10 +177,14 @@ void transfer_finish(struct transfer *t);
 /* Sets the next request up; the caller puts it on the wire. */
 void transfer_prepare(struct transfer *t, const char *url, const char *referrer, int64_t timeout_ms);
 void transfer_look(struct transfer *t, CURLcode code, struct transfer_end *end);
-/* What the transfer's own handshake showed; nothing when its connection is an older one. */
-void transfer_look_at_certificate(struct transfer *t);
 /* A number that changes when the trace's cookies do. */
 uint64_t transfer_cookie_state(struct transfer *t);
+/* Keeps what its cookie jar holds now. */
+void transfer_keep_cookies(struct transfer *t, struct kept *kept);
+/* What libcurl says while it shakes hands; tells it nowhere else, whichever library it does TLS with. */
+int transfer_on_debug(CURL *easy, curl_infotype type, char *bytes, size_t len, void *arg);
+/* What the transfer's own handshake showed; nothing when its connection is an older one. */
+void transfer_look_at_certificate(struct transfer *t);
 /* The options that say how to get out: proxy, guard, timeouts. Also for a proxy's check. */
 void transfer_set_route(struct transfer *t, CURL *easy, const struct tracer_job *job);
 

@@ -8,7 +8,6 @@
 
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 enum { DRAIN_MAX = 16 * 1024 };
 
@@ -79,21 +78,6 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
     return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
-/* libcurl tells the version of TLS nowhere else, whichever library it does TLS with. */
-static int on_debug(CURL *easy, curl_infotype type, char *bytes, size_t len, void *arg)
-{
-    static const char prefix[] = "SSL connection using ";
-    struct transfer *t = arg;
-    struct str line = str_trim((struct str){bytes, len});
-
-    (void)easy;
-    if (type != CURLINFO_TEXT || !str_starts(line, str_from(prefix)))
-        return 0;
-    line = str_slice(line, sizeof(prefix) - 1, line.len);
-    t->tls_version = arena_copy(t->arena, str_slice(line, 0, str_find(line, 0, ' ')));
-    return 0;
-}
-
 static void set_proxy(CURL *easy, const struct tracer_job *job)
 {
     const struct trace_proxy *proxy = &job->request.proxy;
@@ -131,7 +115,7 @@ static void set_callbacks(struct transfer *t)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
-    curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_debug);
+    curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, transfer_on_debug);
     curl_easy_setopt(easy, CURLOPT_DEBUGDATA, t);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->error);
 }
@@ -174,7 +158,7 @@ void transfer_prepare(struct transfer *t, const char *url, const char *referrer,
     t->plan = BODY_DRAIN;
     t->header_bytes = t->drained = 0;
     t->is_cut = t->is_body_cut = t->is_head_too_big = t->is_guarded = false;
-    t->tls_version = STR("");
+    t->tls_version = t->alpn = STR("");
     t->certificate = (struct hop_certificate){0};
     t->error[0] = 0;
     buf_clear(&t->body);
@@ -183,44 +167,6 @@ void transfer_prepare(struct transfer *t, const char *url, const char *referrer,
     curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
     curl_easy_setopt(t->easy, CURLOPT_VERBOSE, is_tls);
     curl_easy_setopt(t->easy, CURLOPT_CERTINFO, is_tls);
-}
-
-/* "Jan 31 12:00:00 2027 GMT", as OpenSSL has it, becomes ISO 8601; what looks otherwise stays as it is. */
-static struct str time_of(struct arena *a, const char *text)
-{
-    struct tm tm = {0};
-    char iso[32];
-    const char *end = strptime(text, "%b %d %H:%M:%S %Y", &tm);
-
-    if (!end || strcmp(end, " GMT") != 0)
-        return arena_copy(a, str_from(text));
-    strftime(iso, sizeof(iso), "%Y-%m-%dT%H:%M:%SZ", &tm);
-    return arena_copy(a, str_from(iso));
-}
-
-static void take_fact(struct transfer *t, struct str line)
-{
-    struct hop_certificate *c = &t->certificate;
-    struct str name;
-
-    str_cut(&line, ':', &name);
-    if (str_equal(name, STR("Subject")))
-        c->subject = arena_copy(t->arena, line);
-    else if (str_equal(name, STR("Issuer")))
-        c->issuer = arena_copy(t->arena, line);
-    else if (str_equal(name, STR("Expire date")))
-        c->not_after = time_of(t->arena, line.ptr);
-}
-
-void transfer_look_at_certificate(struct transfer *t)
-{
-    struct curl_certinfo *found = NULL;
-
-    curl_easy_getinfo(t->easy, CURLINFO_CERTINFO, &found);
-    if (!found || found->num_of_certs < 1)
-        return;
-    for (struct curl_slist *line = found->certinfo[0]; line; line = line->next)
-        take_fact(t, str_from(line->data));
 }
 
 static int ms_of(CURL *easy, CURLINFO what)
@@ -284,32 +230,4 @@ void transfer_look(struct transfer *t, CURLcode code, struct transfer_end *end)
     look_at_times(t, end);
     end->is_connected =
         end->timing.connect >= 0 || t->head.status || (end->is_reused && end->remote_address.len);
-}
-
-/* FNV-1a over what identifies a cookie and its value: not its expiry, which moves with the clock. */
-static uint64_t cookie_hash(struct str line)
-{
-    uint64_t hash = 0xcbf29ce484222325;
-    struct str field;
-
-    for (int i = 0; str_cut(&line, '\t', &field); i++) {
-        if (i == 4)
-            continue;
-        for (size_t k = 0; k < field.len; k++)
-            hash = (hash ^ (unsigned char)field.ptr[k]) * 0x100000001b3;
-        hash = (hash ^ '\t') * 0x100000001b3;
-    }
-    return hash;
-}
-
-uint64_t transfer_cookie_state(struct transfer *t)
-{
-    struct curl_slist *cookies = NULL;
-    uint64_t state = 0;
-
-    curl_easy_getinfo(t->easy, CURLINFO_COOKIELIST, &cookies);
-    for (struct curl_slist *c = cookies; c; c = c->next)
-        state += cookie_hash(str_from(c->data)); /* a sum: their order means nothing */
-    curl_slist_free_all(cookies);
-    return state;
 }

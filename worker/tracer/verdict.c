@@ -72,9 +72,14 @@ static enum verdict on_page(const struct page_signs *page, bool is_missing, bool
 
 enum verdict verdict_on(const struct trace_result *r, const struct trace_request *request)
 {
+    enum verdict verdict;
+
     if (r->outcome != OUTCOME_OK)
         return on_failure(r);
     if (!r->page.is_html)
         return VERDICT_NON_HTML;
-    return on_page(&r->page, is_missing_params(r, request), r->chain.nhops > 1);
+    verdict = on_page(&r->page, is_missing_params(r, request), r->chain.nhops > 1);
+    if (verdict == VERDICT_HTTP_SUFFICIENT && evidence_needs_browser(request->evidence))
+        return VERDICT_EVIDENCE;
+    return verdict;
 }

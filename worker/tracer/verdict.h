@@ -22,7 +22,8 @@
     X(JS_FRAMEWORK,     "js_framework",    true)    /* an empty application root and its scripts */            \
     X(EMPTY_BODY,       "empty_body",      true)    /* hardly any text, but scripts or frames */               \
     X(PARAMS_MISSING,   "params_missing",  true)    /* an expected parameter never appeared */                 \
-    X(NO_REDIRECTS,     "no_redirects",    true)    /* the first page has scripts, a form or frames */
+    X(NO_REDIRECTS,     "no_redirects",    true)    /* the first page has scripts, a form or frames */         \
+    X(EVIDENCE,         "evidence",        true)    /* HTTP would do, but a screenshot or the console is wanted */
 /* clang-format on */
 
 enum verdict {
