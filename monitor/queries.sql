@@ -28,6 +28,10 @@ SELECT watch_chains() AS looked_at;
 -- Moves a slice of what is past its retention into the archive.
 SELECT archive_traces() AS archived;
 
+-- name: prune_evidence
+-- Drops a slice of the evidence whose time is over.
+SELECT prune_evidence() AS pruned;
+
 -- name: prune_history
 -- Drops history that trace_policy does not want kept.
 SELECT prune_history() AS pruned;

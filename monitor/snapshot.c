@@ -129,6 +129,7 @@ static void send_heartbeat(struct snapshot *s)
 static void ask_for_retention(struct snapshot *s)
 {
     ask(s, Q_ARCHIVE_TRACES, NULL, on_done);
+    ask(s, Q_PRUNE_EVIDENCE, NULL, on_done);
     if (s->pruned_ms && s->ticked_ms - s->pruned_ms < PRUNE_EVERY_MS)
         return;
     s->pruned_ms = s->ticked_ms;

@@ -22,7 +22,8 @@ BEGIN
     'trace', v_row,
     'attempts', coalesce(v_attempts, '[]'),
     'evidence', (SELECT coalesce(jsonb_agg(jsonb_build_object('attempt', e.attempt, 'kind', e.kind, 'bytes', length(e.body),
-                                                              'content_type', e.content_type, 'created_at', e.created_at)
+                                                              'content_type', e.content_type, 'created_at', e.created_at,
+                                                              'keep_until', e.keep_until)
                                            ORDER BY e.attempt DESC, e.kind), '[]')
                    FROM trace_evidence e
                   WHERE e.request_id = p_id),

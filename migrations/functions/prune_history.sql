@@ -1,4 +1,4 @@
--- Forgets what trace_policy says is too old: archived days (with the evidence of their traces), statistics, ended
+-- Forgets what trace_policy says is too old: archived days (with the evidence of their traces), evidence, statistics, ended
 -- batches, resolved alerts, ad views with their events and audit, retired IPs, attempts of requests that a person deleted,
 -- and processes that have been gone for a day and hold no lease. Returns how many rows and partitions went.
 CREATE OR REPLACE FUNCTION prune_history() RETURNS integer
@@ -37,6 +37,8 @@ BEGIN
       END;
     END LOOP;
   END IF;
+
+  v_total := v_total + prune_evidence();
 
   v_since := v_now - v_policy.statistics_days * interval '1 day';
   DELETE FROM ip_pool_statistics WHERE recorded_at < v_since;

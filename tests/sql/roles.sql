@@ -16,7 +16,7 @@ INSERT INTO may_call VALUES
   ('monitor', '{dashboard_alerts,dashboard_history,dashboard_offer,dashboard_offers,dashboard_overview,
                 dashboard_pool,dashboard_trace,dashboard_traces,dashboard_version,
                 archive_traces,batch_result,cleanup_timed_out_requests,close_batch,open_batches,pool_monitor,
-                process_heartbeat,prune_history,record_pool_statistics,recover_tracking_events,
+                process_heartbeat,prune_evidence,prune_history,record_pool_statistics,recover_tracking_events,
                 release_expired_ip_locks,request_trace_batch,rescue_silent_workers,schema_version,
                 settle_batches,unknown_providers,watch_chains}'),
   ('readonly', '{dashboard_alerts,dashboard_history,dashboard_offer,dashboard_offers,dashboard_overview,
@@ -27,7 +27,7 @@ INSERT INTO may_call VALUES
                 active_offers,archive_traces,batch_result,begin_tracking_events,claim_traces,
               claim_tracking_events,cleanup_timed_out_requests,close_batch,finish_traces,
               finish_traces_with_ads,finish_tracking_events,interrupt_ad_view,lock_available_ip,open_batches,
-              plan_ad_view,pool_monitor,process_heartbeat,prune_history,record_clicks,record_pool_statistics,
+              plan_ad_view,pool_monitor,process_heartbeat,prune_evidence,prune_history,record_clicks,record_pool_statistics,
               recover_tracking_events,release_dead_tracking,release_dead_worker,release_expired_ip_locks,
               release_ip,request_trace_batch,rescue_silent_workers,return_traces,schema_version,
               settle_batches,track_event,tracking_gate,unknown_providers,worker_leases}');
