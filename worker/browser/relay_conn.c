@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { HEAD_MAX = 256 * 1024, OUT_MAX = 512 * 1024, FIRST_MAX = 16, URL_ARENA = 1024 * 1024 };
+enum { HEAD_MAX = 256 * 1024, OUT_MAX = 512 * 1024, FIRST_BYTES = 12, URL_ARENA = 1024 * 1024 };
 
 static const char CHALLENGE[] = "HTTP/1.1 407 Proxy Authentication Required\r\n"
                                 "Proxy-Authenticate: Basic realm=\"trace\"\r\nContent-Length: 0\r\n\r\n";
@@ -41,7 +41,6 @@ static void on_closed(uv_handle_t *handle)
         return;
     buf_finish(&c->in);
     buf_finish(&c->out);
-    buf_finish(&c->first);
     free(c->url);
     free(c);
     relay_handle_closed(r);
@@ -133,15 +132,7 @@ static bool judge_first(struct relay_conn *c, struct str piece)
 {
     struct err err;
 
-    if (c->is_judged || c->head.is_connect || !c->pass->options.request->proxy.scheme.len) {
-        c->is_judged = true;
-        return true;
-    }
-    buf_append_str(&c->first, str_slice(piece, 0, FIRST_MAX - c->first.len));
-    if (c->first.len < FIRST_MAX)
-        return true;
-    c->is_judged = true;
-    if (memcmp(c->first.data + 8, " 407", 4) != 0)
+    if (!c->pass->options.request->proxy.scheme.len || !str_equal(str_slice(piece, 8, 12), STR(" 407")))
         return true;
     err_set(&err, ERR_PROXY_AUTH, "through %.*s:%d: 407, credentials refused",
             STR_ARG(c->pass->options.request->proxy.host), c->pass->options.request->proxy.port);
@@ -157,14 +148,20 @@ static void pump_down(struct relay_conn *c)
 
     if (c->is_writing)
         return;
-    code = curl_easy_recv(c->easy, c->piece, c->is_judged ? sizeof(c->piece) : FIRST_MAX, &n);
+    code = curl_easy_recv(c->easy, c->piece + c->held, sizeof(c->piece) - c->held, &n);
     if (code == CURLE_AGAIN)
         return;
     if (code != CURLE_OK || n == 0)
         return relay_conn_close(c);
     count_bytes(c, n);
-    if (judge_first(c, (struct str){c->piece, n}))
+    c->held += n;
+    if (!c->is_judged && !c->head.is_connect && c->held < FIRST_BYTES)
+        return;
+    n = c->held;
+    c->held = 0;
+    if (c->is_judged || c->head.is_connect || judge_first(c, (struct str){c->piece, n}))
         write_client(c, (struct str){c->piece, n});
+    c->is_judged = true;
 }
 
 /* --- to the far side ------------------------------------------------------------------------------------ */
@@ -391,12 +388,12 @@ void relay_conn_accept(struct relay *r)
     r->conns = c;
     buf_init(&c->in, HEAD_MAX + 64 * 1024);
     buf_init(&c->out, OUT_MAX);
-    buf_init(&c->first, FIRST_MAX);
     uv_tcp_init(r->loop, &c->client);
     c->client.data = c;
     c->open_handles = 1;
     r->open_handles++;
     if (uv_accept((uv_stream_t *)&r->listener, (uv_stream_t *)&c->client) != 0 ||
         uv_read_start((uv_stream_t *)&c->client, allocate, on_client) != 0)
-        relay_conn_close(c);
+        return relay_conn_close(c);
+    uv_tcp_nodelay(&c->client, 1); /* else the last piece of an answer waits 40 ms for Chromium's late ACK */
 }

@@ -51,8 +51,8 @@ struct relay_conn {
     CURL *easy;
     bool is_dialling, is_writing, is_ending;
     struct err refused; /* ERR_OK, or what the address guard said while libcurl connected */
-    struct buf first;   /* of a plain answer: its status line, before it is passed on */
-    bool is_judged;     /* it was no refusal by the proxy */
+    bool is_judged;     /* the answer is no refusal by the proxy */
+    size_t held;        /* of piece: read, and not passed on yet */
     char piece[16 * 1024];
 };
 
