@@ -9,6 +9,7 @@
 #include "monitor/monitor.h"
 #include "monitor/pages.h"
 #include "monitor/reply.h"
+#include "monitor/single.h"
 #include "monitor/status.h"
 
 typedef void (*handler)(struct monitor *m, struct httpd_conn *conn);
@@ -31,9 +32,12 @@ static const struct route {
     handler post;
 } routes[] = {
     {STR("/healthz"),                   true,  get_health,  NULL},
+    {STR("/openapi.json"),              true,  pages_get_description, NULL},
     {STR("/metrics"),                   false, metrics_get, NULL},
     {STR("/functions/v1/pool-monitor"), false, status_get,  status_post},
     {STR("/functions/v1/trace-worker"), false, NULL,        batch_post},
+    {STR("/functions/v1/process-trace-parallel"), false, NULL, single_post_process},
+    {STR("/functions/v1/intelligent-tracer"), false, NULL,  single_post_intelligent},
     {STR("/dashboard/v1/overview"),     false, dashboard_get, NULL},
     {STR("/dashboard/v1/history"),      false, dashboard_get, NULL},
     {STR("/dashboard/v1/traces"),       false, dashboard_get, NULL},
@@ -107,9 +111,10 @@ void api_on_request(void *arg, struct httpd_conn *conn, const struct httpd_reque
     if (!(route && route->is_open) && !may_call(m->conf, conn, request))
         return;
     if (!route) {
-        reply_error(conn, 404,
-                    "no such path; there are /, /healthz, /metrics, /functions/v1/pool-monitor, "
-                    "/functions/v1/trace-worker and, for the page at /, /dashboard/v1/...");
+        reply_error(
+            conn, 404,
+            "no such path; /openapi.json lists all: /, /healthz, /metrics, /functions/v1/pool-monitor, "
+            "/functions/v1/trace-worker, and more");
         return;
     }
     handler answer = is_post ? route->post : route->get;

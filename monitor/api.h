@@ -5,6 +5,8 @@
  *     GET  /metrics                      metrics.c
  *     GET  /functions/v1/pool-monitor    status.c; POST records a row of statistics
  *     POST /functions/v1/trace-worker    batch.c
+ *     POST /functions/v1/process-trace-parallel, /functions/v1/intelligent-tracer    single.c
+ *     GET  /openapi.json                 what all of these take and answer (no token)
  *     GET  / and /assets/                pages.c: the dashboard's page (no token)
  *     GET  /dashboard/v1/                dashboard.c, live.c: the data that it shows
  *

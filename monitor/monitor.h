@@ -15,6 +15,7 @@
 #include "monitor/batch.h"
 #include "monitor/live.h"
 #include "monitor/queries_monitor.h"
+#include "monitor/single.h"
 #include "monitor/snapshot.h"
 
 struct monitor {
@@ -26,6 +27,7 @@ struct monitor {
     struct snapshot snapshot;
     struct batches batches;
     struct live live;
+    struct singles singles;
     struct loop_signals signals;
     bool is_ending;
     uv_timer_t drain;

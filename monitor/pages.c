@@ -20,6 +20,7 @@ struct asset {
 enum { HEADERS_MAX_BYTES = 2000 };
 
 #define PAGE_NAME "index.html"
+#define DESCRIPTION_NAME "openapi.json"
 #define ASSETS_PATH "/assets/" ASSETS_TAG "/"
 #define ETAG "\"" ASSETS_TAG "\""
 
@@ -41,7 +42,12 @@ static const struct asset *find_asset(struct str name)
     return NULL;
 }
 
-/* The path / is the page; the page has no other path. */
+/* These two have a path of their own, and no other. */
+static bool is_named(struct str name)
+{
+    return str_equal(name, STR(PAGE_NAME)) || str_equal(name, STR(DESCRIPTION_NAME));
+}
+
 static const struct asset *find_page(struct str path)
 {
     struct str prefix = STR(ASSETS_PATH);
@@ -51,7 +57,7 @@ static const struct asset *find_page(struct str path)
     if (!str_starts(path, prefix))
         return NULL;
     struct str name = str_slice(path, prefix.len, path.len);
-    return str_equal(name, STR(PAGE_NAME)) ? NULL : find_asset(name);
+    return is_named(name) ? NULL : find_asset(name);
 }
 
 /* RFC 9110 13.1.2: a list of tags, or *. Weak ones compare equal too. */
@@ -69,24 +75,35 @@ static bool has_it_already(const struct httpd_head *head)
     return false;
 }
 
-bool pages_answer(struct httpd_conn *conn, const struct httpd_head *head)
+static void answer(struct httpd_conn *conn, const struct httpd_head *head, const struct asset *asset)
 {
-    const struct asset *asset = head->method == HTTPD_POST ? NULL : find_page(head->path);
-    bool is_page = asset && str_equal(asset->name, STR(PAGE_NAME));
     SCOPED_VALUE(buf) headers;
 
     buf_init(&headers, HEADERS_MAX_BYTES);
-    if (!asset)
-        return false;
     buf_printf(&headers,
                "Content-Type: %.*s\r\n"
                "Cache-Control: %s\r\n"
                "ETag: " ETAG "\r\n" SAFETY_HEADERS,
-               STR_ARG(asset->type), is_page ? "no-cache" : "public, max-age=31536000, immutable");
+               STR_ARG(asset->type),
+               is_named(asset->name) ? "no-cache" : "public, max-age=31536000, immutable");
     metrics_add(METRIC_API_CALLS, 1);
     if (has_it_already(head))
         httpd_respond(conn, 304, buf_str(&headers), STR(""));
     else
         httpd_respond(conn, 200, buf_str(&headers), asset->body);
-    return true;
+}
+
+bool pages_answer(struct httpd_conn *conn, const struct httpd_head *head)
+{
+    const struct asset *asset = head->method == HTTPD_POST ? NULL : find_page(head->path);
+
+    if (asset)
+        answer(conn, head, asset);
+    return asset;
+}
+
+void pages_get_description(struct monitor *m, struct httpd_conn *conn)
+{
+    (void)m;
+    answer(conn, httpd_request(conn)->head, find_asset(STR(DESCRIPTION_NAME)));
 }

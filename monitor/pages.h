@@ -14,4 +14,8 @@
 /* Answers GET and HEAD of those paths. False, and no answer, for every other request. */
 bool pages_answer(struct httpd_conn *conn, const struct httpd_head *head);
 
+struct monitor;
+/* GET /openapi.json: what the operator's API takes and answers, monitor/openapi.json as it is. */
+void pages_get_description(struct monitor *m, struct httpd_conn *conn);
+
 #endif

@@ -75,6 +75,22 @@ SELECT r.state, r.processed, r.succeeded, r.failed, r.errors::text AS errors,
 -- The batch wants nothing any more. $1 uuid batch, $2 text reason
 SELECT close_batch($1::uuid, $2::text);
 
+-- name: request_trace
+-- Asks for one trace. $1 jsonb: see the function
+SELECT request_id::text AS request_id, is_new FROM request_trace($1::jsonb);
+
+-- name: trace_results
+-- How requests stand whose callers wait. $1 uuid[]
+SELECT request_id::text AS request_id, status, attempt, has_ip, answer::text AS answer FROM trace_results($1::uuid[]);
+
+-- name: push_traces
+-- Batches for requests whose callers wait, where the farm wants to be asked. $1 uuid[]
+SELECT push_traces($1::uuid[]) AS asked;
+
+-- name: abandon_trace
+-- Ends a request that nobody took. $1 uuid, $2 text reason
+SELECT abandon_trace($1::uuid, $2::text) AS is_ended;
+
 -- name: findings
 -- What a person has to put right and no threshold tells: one row a thing. Class, name and number are
 -- put into words by check.c. $1 int milliseconds after which a worker counts as silent

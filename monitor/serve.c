@@ -107,6 +107,7 @@ static void stop(struct monitor *m)
     snapshot_stop(&m->snapshot);
     batches_stop(&m->batches);
     live_stop(&m->live);
+    singles_stop(&m->singles);
     pg_destroy(m->listener, NULL, NULL);
     pg_destroy(m->db, NULL, NULL);
     httpd_drain(m->httpd);
@@ -152,6 +153,7 @@ int serve_run(const struct conf *conf)
     snapshot_init(&m.snapshot, &m);
     batches_init(&m.batches, &m);
     live_init(&m.live, &m);
+    singles_init(&m.singles, &m);
     loop_signals_start(&m.signals, &loop, on_signal, &m);
     connect_database(&m);
     listen_for_calls(&m, fd);
@@ -160,6 +162,7 @@ int serve_run(const struct conf *conf)
     uv_run(&loop, UV_RUN_DEFAULT);
     loop_finish(&loop);
     snapshot_finish(&m.snapshot);
+    singles_finish(&m.singles);
     log_info("monitor.stopped");
     return 0;
 }

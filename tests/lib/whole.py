@@ -52,11 +52,11 @@ class Site:
                                DATABASE_URL=self.db.url_as("tracepool_edge"))
         return self.edge
 
-    def start_monitor(self):
+    def start_monitor(self, *more):
         token = self.folder / "token"
         token.write_text(TOKEN + "\n")
         self.monitor = self.start("tracepool-monitor", "--api.listen=127.0.0.1:0", f"--api.token_file={token}",
-                                  "--monitor.interval_s=1", ready="monitor.ready",
+                                  "--monitor.interval_s=1", *more, ready="monitor.ready",
                                   DATABASE_URL=self.db.url_as("tracepool_monitor"))
         self.api = f"http://127.0.0.1:{self.monitor.events('monitor.ready')[0]['port']}/functions/v1/"
         return self.monitor
