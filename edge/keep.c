@@ -13,8 +13,8 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/metrics.h"
+#include "edge/quarantine.h"
 #include "edge/queries.h"
-#include "edge/ship.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,10 +28,12 @@ struct keep_list {
 struct keep {
     struct spool *spool;
     struct pg *pg;
+    const char *incarnation;
     struct keep_list spooling, urgent, sending;
     uv_timer_t timer;
     struct buf json;
-    size_t limit; /* clicks in the next statement: fewer after a refusal */
+    size_t limit;         /* clicks in the next statement: fewer after a refusal */
+    bool is_quarantining; /* the only one in sending is being put aside */
     bool is_stopped;
     struct log_gate gate;
 };
@@ -93,6 +95,32 @@ static void take_back(struct keep *k)
         enter(k->sending.first, &k->urgent);
 }
 
+/* Put aside it is kept as well: a person can still make a row of it. Its time may have run out meanwhile. */
+static void on_quarantined(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
+{
+    struct keep *k = arg;
+
+    (void)res;
+    (void)sqlstate;
+    if (k->is_stopped)
+        return;
+    k->is_quarantining = false;
+    if (err->code != ERR_OK) {
+        take_back(k);
+        return;
+    }
+    metrics_add(METRIC_SHIP_QUARANTINED, 1);
+    if (k->sending.first)
+        finish(k->sending.first, true);
+    send_next(k);
+}
+
+static void quarantine(struct keep *k, const char *sqlstate, const struct err *why)
+{
+    k->is_quarantining = true;
+    quarantine_send(k->pg, k->incarnation, k->sending.first->payload, sqlstate, why, on_quarantined, k);
+}
+
 static void on_recorded(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
 {
     struct keep *k = arg;
@@ -106,11 +134,12 @@ static void on_recorded(void *arg, PGresult *res, const char *sqlstate, const st
             metrics_add(METRIC_KEEP_DIRECT, 1);
             finish(k->sending.first, true);
         }
-    } else if (!ship_is_refusal(sqlstate)) {
+    } else if (!quarantine_is_for(sqlstate)) {
         take_back(k); /* the next tick sends them again, as long as their time lasts */
         return;
-    } else if (is_alone(&k->sending)) {
-        finish(k->sending.first, false);
+    } else if (k->sending.first && is_alone(&k->sending)) {
+        quarantine(k, sqlstate, err);
+        return;
     } else {
         k->limit = 1;
         take_back(k);
@@ -138,7 +167,7 @@ static void send_next(struct keep *k)
 {
     char now[24];
 
-    if (!k->urgent.first || k->sending.first || !pg_is_up(k->pg))
+    if (!k->urgent.first || k->sending.first || k->is_quarantining || !pg_is_up(k->pg))
         return;
     put_clicks(k);
     snprintf(now, sizeof(now), "%" PRId64, loop_wall_ms());
@@ -225,7 +254,7 @@ void keep_add(struct keep *k, struct keep_click *c)
 
 /* ---- beginning and end ---- */
 
-struct keep *keep_create(uv_loop_t *loop, struct spool *spool, struct pg *pg)
+struct keep *keep_create(uv_loop_t *loop, struct spool *spool, struct pg *pg, const char *incarnation)
 {
     struct keep *k = calloc(1, sizeof(*k));
 
@@ -234,6 +263,7 @@ struct keep *keep_create(uv_loop_t *loop, struct spool *spool, struct pg *pg)
     uv_unref((uv_handle_t *)&k->timer);
     k->spool = spool;
     k->pg = pg;
+    k->incarnation = incarnation;
     k->limit = BATCH;
     buf_init(&k->json, STATEMENT_MAX);
     return k;

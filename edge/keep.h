@@ -2,7 +2,8 @@
  * keep.h - a click is kept before it is answered: on disk, or else in the database, or else not at all.
  *
  * The spool comes first. A click that it refuses or loses, or holds for longer than a sync may take, is
- * committed to the database before it is answered; several at once in one statement. It has its id, so a
+ * committed to the database before it is answered; several at once in one statement. One that the database
+ * refuses for what is in it is put aside in spool_quarantine, and that is kept too. It has its id, so a
  * click that reaches the database both ways is one row. When neither has it in time, nobody knows what became
  * of it, and the caller is told so.
  */
@@ -42,8 +43,9 @@ struct keep_click {
     bool is_answered;
 };
 
-/* spool and pg (with the queries of edge/queries.h) must outlive it. */
-struct keep *keep_create(uv_loop_t *loop, struct spool *spool, struct pg *pg);
+/* spool, pg (with the queries of edge/queries.h) and incarnation (named in spool_quarantine) must outlive it.
+ */
+struct keep *keep_create(uv_loop_t *loop, struct spool *spool, struct pg *pg, const char *incarnation);
 void keep_add(struct keep *keep, struct keep_click *click);
 /* Answers what waits. After it spool and connection may be destroyed. */
 void keep_stop(struct keep *keep);

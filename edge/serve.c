@@ -294,7 +294,7 @@ static void start_shipping(struct serve *s)
 
 static bool start_hits(struct serve *s, struct err *err)
 {
-    s->keep = keep_create(&s->loop, s->spool, s->pg);
+    s->keep = keep_create(&s->loop, s->spool, s->pg, s->child->incarnation);
     return seen_attach(s->child->fds[SERVE_FD_SEEN], &s->seen, err) &&
            access_create(&s->loop, s->conf->edge_access_log, &s->access, err) &&
            hits_create(

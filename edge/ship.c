@@ -9,11 +9,10 @@
  */
 #include "edge/ship.h"
 
-#include "common/json.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/metrics.h"
-#include "common/uuid.h"
+#include "edge/quarantine.h"
 #include "edge/queries.h"
 
 #include <inttypes.h>
@@ -23,7 +22,6 @@ enum {
     PAUSE_MIN_MS = 100,
     PAUSE_MAX_MS = 5000,
     STATEMENT_MAX = 256 * 1024 * 1024,
-    CROWD = 8,        /* clicks that wait for one sync: more come than one at a time */
     REST_FACTOR = 3,  /* a rest is so many times as long as the statement before it */
     REST_MAX_MS = 50, /* so that no click waits long for its trace */
 };
@@ -45,24 +43,6 @@ struct ship {
     bool is_stopped;
     struct log_gate gate;
 };
-
-bool ship_is_refusal(const char *sqlstate)
-{
-    /* clang-format off */
-    static const char *const classes[] = {
-        "21", /* cardinality: what was sent repeats itself */
-        "22", /* data exception */
-        "23", /* constraint */
-        "54", /* a limit, such as that of an index row */
-        "P0", /* raised by a function or a trigger */
-    };
-    /* clang-format on */
-
-    for (size_t i = 0; i < ARRAY_LEN(classes); i++)
-        if (sqlstate[0] == classes[i][0] && sqlstate[1] == classes[i][1])
-            return true;
-    return false;
-}
 
 static void on_pause_over(uv_timer_t *timer)
 {
@@ -90,8 +70,7 @@ static void rest_for_clicks(struct ship *s)
 {
     int64_t rest_ms = REST_FACTOR * (loop_now_us() - s->sent_us) / 1000;
 
-    if (spool_waiting(s->options.spool) < CROWD ||
-        spool_unshipped_bytes(s->options.spool) >= s->options.yield_bytes)
+    if (rest_ms == 0 || spool_unshipped_bytes(s->options.spool) >= s->options.yield_bytes)
         return;
     s->is_pausing = true;
     uv_timer_start(&s->pause, on_pause_over, (uint64_t)(rest_ms < REST_MAX_MS ? rest_ms : REST_MAX_MS), 0);
@@ -139,36 +118,11 @@ static void on_quarantined(void *arg, PGresult *res, const char *sqlstate, const
     advance(s, 1);
 }
 
-static void put_hex(struct buf *out, struct str bytes)
-{
-    static const char HEX[] = "0123456789abcdef";
-
-    buf_append_str(out, STR("\\x"));
-    for (size_t i = 0; i < bytes.len; i++) {
-        unsigned char c = (unsigned char)bytes.ptr[i];
-
-        buf_append(out, (char[]){HEX[c >> 4], HEX[c & 15]}, 2);
-    }
-}
-
 static void quarantine(struct ship *s, const char *sqlstate, const struct err *why)
 {
-    struct str payload = s->batch.items[s->committed].payload;
-    SCOPED_VALUE(buf) hex = {.max = 2 * SEGMENT_MAX_PAYLOAD + 2};
-    struct err ignored;
-    SCOPED(json_t) click = json_parse(payload, &ignored);
-    struct str id = json_get_str(click, "id", STR(""));
-    char reason[300];
-
-    put_hex(&hex, payload);
-    snprintf(reason, sizeof(reason), "%s: %s", sqlstate, why->detail);
-    log_error("ship.quarantined", kv("trace", uuid_is_valid(id) ? id : STR("unknown")),
-              kv("sqlstate", sqlstate), kv("advice", "see table spool_quarantine"));
     s->state = SHIP_SENDING;
-    pg_send(s->options.pg, Q_QUARANTINE_CLICK,
-            (const char *const[]){uuid_is_valid(id) ? id.ptr : NULL, s->options.incarnation, reason,
-                                  buf_cstr(&hex)},
-            0, on_quarantined, s);
+    quarantine_send(s->options.pg, s->options.incarnation, s->batch.items[s->committed].payload, sqlstate,
+                    why, on_quarantined, s);
 }
 
 /* ---- a batch ---- */
@@ -186,7 +140,7 @@ static void on_recorded(void *arg, PGresult *res, const char *sqlstate, const st
         s->limit = s->limit * 2 < s->options.batch ? s->limit * 2 : s->options.batch;
         rest_for_clicks(s);
         advance(s, s->sending);
-    } else if (!ship_is_refusal(sqlstate)) {
+    } else if (!quarantine_is_for(sqlstate)) {
         fail(s, "record", sqlstate, err);
     } else if (s->sending == 1) {
         quarantine(s, sqlstate, err);

@@ -22,7 +22,7 @@ struct ship_options {
     struct pg *pg;           /* with the queries of edge/queries.h */
     const char *incarnation; /* borrowed; named in spool_quarantine */
     size_t batch;            /* clicks in one statement */
-    int64_t yield_bytes;     /* while less is unshipped, shipping rests when many clicks wait for the disk */
+    int64_t yield_bytes;     /* while less is unshipped, shipping leaves the processor to clicks most of the time */
 };
 
 struct ship *ship_create(const struct ship_options *options);
@@ -35,8 +35,5 @@ void ship_free(struct ship *ship);
 
 /* Age of the oldest click that is not committed, by its own clock; 0 when there is none. */
 int64_t ship_age_ms(const struct ship *ship, int64_t wall_ms);
-
-/* Whether a refusal with this SQLSTATE is about the rows that were sent, not about the server's state. */
-bool ship_is_refusal(const char *sqlstate);
 
 #endif

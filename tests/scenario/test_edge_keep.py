@@ -75,6 +75,24 @@ def test_while_a_sync_hangs_the_database_keeps_clicks(db, edge, hanging_sync):
     assert len(rows(db)) == 11
 
 
+def test_a_row_the_database_refuses_is_put_aside_without_the_spool_too(db, edge, hanging_sync):
+    add_offer(db)
+    db.run("ALTER TABLE active_trace_requests ADD CHECK (inbound_params->>'p' IS DISTINCT FROM 'poison')")
+    environment, hang, go_on = hanging_sync
+    running = edge(**environment).wait_ready()
+    farm.wait_for(lambda: running.ready()["database"] == "up", "the database")
+    hang()
+    for n in range(6):
+        assert running.click(f"offer=o&p={'poison' if n in (1, 4) else 'good'}&n={n}")[0] == 302
+    assert {row["inbound_params"]["n"] for row in rows(db)} == {"0", "2", "3", "5"}
+    refused = db.run("SELECT error, convert_from(payload, 'UTF8')::json AS click FROM spool_quarantine")
+    assert {row["click"]["raw_query"] for row in refused} == {f"offer=o&p=poison&n={n}" for n in (1, 4)}
+    assert all(row["error"].startswith("23514") for row in refused)
+    go_on()
+    farm.wait_for(lambda: running.ready()["unshipped_bytes"] == 0, "what the spool had as well")
+    assert len(rows(db)) == 4 and db.value("SELECT count(*) FROM spool_quarantine") == 2
+
+
 def test_with_neither_spool_nor_database_clicks_are_refused(db, edge, hanging_sync):
     add_offer(db)
     environment, hang, go_on = hanging_sync

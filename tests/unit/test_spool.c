@@ -6,8 +6,8 @@
 
 #include "common/loop.h"
 #include "common/metrics.h"
+#include "edge/quarantine.h"
 #include "edge/segment.h"
-#include "edge/ship.h"
 #include "edge/spool.h"
 
 #include <dirent.h>
@@ -466,9 +466,9 @@ static void test_which_refusals_are_about_the_rows(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        assert_true(ship_is_refusal(rows[i]));
+        assert_true(quarantine_is_for(rows[i]));
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
-        assert_false(ship_is_refusal(others[i]));
+        assert_false(quarantine_is_for(others[i]));
 }
 
 #define spool_test(test) cmocka_unit_test_setup_teardown(test, begin, end)
