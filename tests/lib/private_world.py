@@ -3,7 +3,7 @@
 
     unshare --net --mount [--user --map-root-user] private_world.py < PLAN > REPORT      (see run())
 
-PLAN     {"pages":   {path: {"status", "headers": [[name, value], ...], "body"}},
+PLAN     {"pages":   {path: {"status", "headers": [[name, value], ...], "body", "delay_ms"}},
           "names":   {name: {"A": [[address, ...], ...], "AAAA": [...]}},    the n-th question gets the n-th list, then the last;
                                                                              "cname:NAME" in a list: an alias before what follows
           "ports":   [port, ...],
@@ -17,6 +17,7 @@ answered by a DNS server on 127.0.0.1, and /etc/resolv.conf, in this mount names
 """
 import concurrent.futures
 import contextlib
+import functools
 import ipaddress
 import json
 import os
@@ -26,25 +27,33 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 PUBLIC_4, PUBLIC_6 = "93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"
 TYPES = {1: "A", 28: "AAAA"}
 SETUP = ("ip link set lo up", "ip route add local default dev lo")
 
 
+@functools.cache
 def unshare():
-    """The command that makes the namespaces, or None where this user may not."""
-    words = ["unshare", "--net", "--mount"] + ([] if os.geteuid() == 0 else ["--user", "--map-root-user"])
+    """The command that makes the namespaces: root's own, or those of a user namespace, which Chromium's sandbox needs as well."""
     probe = " && ".join([*SETUP, "mount --bind /dev/null /etc/resolv.conf"])
-    with contextlib.suppress(OSError):
-        if subprocess.run(words + ["sh", "-c", probe], capture_output=True).returncode == 0:
+    for more in [[]] * (os.geteuid() == 0) + [["--user", "--map-root-user"]]:
+        words = ["unshare", "--net", "--mount", *more]
+        tried = subprocess.run(words + ["sh", "-c", probe], capture_output=True, text=True)
+        if tried.returncode == 0:
             return words
-    return None
+    raise AssertionError(f"no network namespace can be made here, so the address guard can't be proven: {tried.stderr.strip()}")
+
+
+def unprivileged(words):
+    """For a job that must not be root, where root has no other users: in a user namespace."""
+    return ["unshare", "--user", "--map-user=65534", "--map-group=65534", *words] if "--user" in unshare() else words
 
 
 def run(plan):
     """The report of a plan, played in namespaces of its own."""
-    done = subprocess.run([*unshare(), "/usr/bin/python3", __file__], input=json.dumps(plan), text=True, capture_output=True, timeout=300)
+    done = subprocess.run([*unshare(), "/usr/bin/python3", __file__], input=json.dumps(plan), text=True, capture_output=True, timeout=900)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -86,6 +95,7 @@ class World:
         path = head.split(b" ", 2)[1].decode("latin-1")
         self.requests.append({"address": address, "path": path})
         page = self.plan["pages"].get(path, {"status": 200, "headers": [], "body": "a page"})
+        time.sleep(page.get("delay_ms", 0) / 1000)
         body = page.get("body", "").encode()
         lines = [f"HTTP/1.1 {page['status']} Scripted"] + [f"{name}: {value}" for name, value in page["headers"]]
         connection.sendall("\r\n".join(lines + [f"Content-Length: {len(body)}", "", ""]).encode() + body)
@@ -150,7 +160,7 @@ def set_up():
 
 
 def do(job):
-    done = subprocess.run(job["words"], input=job.get("input", ""), text=True, capture_output=True, timeout=120)
+    done = subprocess.run(job["words"], input=job.get("input", ""), text=True, capture_output=True, timeout=600)
     return {"code": done.returncode, "out": done.stdout, "complaints": done.stderr}
 
 
