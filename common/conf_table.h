@@ -67,6 +67,33 @@
     TEXT(  http,     ca_file,             "",                                      "further certificate authorities, PEM; for private ones")        \
     INT(   monitor,  interval_s,          "s",      10,        1,     3600,        "pause between two snapshots of pool and queue")                 \
     INT(   monitor,  batch_wait_s,        "s",      30,        1,     3600,        "trace-worker: how long a batch may stand still before its caller is told so")\
+    INT(   alerts,   workers,             "",       1,         0,     100000,      "fewer live worker processes raise an alert")                    \
+    INT(   alerts,   pool_utilization,    "",       80,        0,     100,         "percent of the pool in use; above it for 5 minutes raises an alert")\
+    INT(   alerts,   success_rate,        "",       90,        0,     100,         "percent of the traces of 5 minutes; fewer completed raise an alert")\
+    INT(   alerts,   unhealthy_ips,       "",       10,        0,     100,         "percent of the pool; more unhealthy IPs raise an alert")        \
+    INT(   alerts,   queue_depth,         "",       20,        0,     100000000,   "more pending requests raise an alert")                          \
+    INT(   alerts,   trace_time,          "s",      10,        0,     600,         "a longer mean time of traces raises an alert")                  \
+    INT(   alerts,   no_free_ip,          "",       0,         0,     100000000,   "more due requests in a country without a free IP, for a minute, raise an alert")\
+    INT(   alerts,   events_untracked,    "s",      300,       0,     86400,       "tracking requests due for longer, and none tracked, raise an alert")\
+    INT(   alerts,   beacon_failures,     "",       10,        0,     100,         "percent of the tracking requests of 5 minutes; more that failed raise an alert")\
+    INT(   alerts,   spool_age,           "s",      60,        0,     86400,       "an older click that an edge has yet to ship raises an alert")   \
+    INT(   alerts,   oldest_transaction,  "s",      600,       0,     86400,       "an older open transaction raises an alert")                     \
+    INT(   alerts,   credentials_age,     "",       90,        0,     3650,        "days; an older proxy password raises an alert")                 \
+    INT(   alerts,   chain_drift,         "",       0,         0,     1000000,     "more redirect chains that changed raise an alert")              \
+    INT(   alerts,   certificate_errors,  "",       0,         0,     1000000,     "more traces of an offer in 5 minutes that met a refused certificate raise an alert")\
+    INT(   alerts,   certificate_expiry,  "",       14,        0,     90,          "days; a certificate on the way that ends sooner raises an alert")\
+    INT(   alerts,   edge_over_500ms,     "",       1,         0,     1000,        "per mille of the clicks of 5 minutes; more answered after 500 ms raise an alert")\
+    INT(   alerts,   edge_over_200ms,     "",       10,        0,     1000,        "per mille of the clicks of 5 minutes; more answered after 200 ms raise an alert")\
+    INT(   alerts,   http_only_share,     "",       80,        0,     100,         "percent of the auto traces of 5 minutes; fewer without a browser, for 10 minutes, raise an alert")\
+    INT(   alerts,   pool_ceiling,        "",       90,        0,     100,         "percent of what the pool can trace; more for 5 minutes raises an alert")\
+    INT(   alerts,   pool_idle,           "",       60,        0,     100,         "percent of the pool in use at the day's peak; less is noted as information")\
+    INT(   alerts,   keep_s,              "s",      15,        0,     86400,       "an alert ends when it was within its threshold for so long")    \
+    SECRET(alerts,   webhook_url,         "",                                      "where alerts are posted; several addresses separated by blanks; empty: nowhere")\
+    CHOICE(alerts,   webhook_format,      "json pagerduty slack", "json",          "what is posted: our own JSON, PagerDuty's Events API v2, or Slack's incoming webhooks")\
+    SECRET(alerts,   webhook_secret,      "",                                      "json: key of the signature in X-Tracepool-Signature; pagerduty: the routing key")\
+    CHOICE(alerts,   webhook_severity,    "info warning critical", "warning",      "the least severity that is posted")                             \
+    INT(   alerts,   webhook_timeout_ms,  "ms",     5000,      100,   60000,       "time one post may take")                                        \
+    INT(   alerts,   webhook_retry_s,     "s",      5,         1,     600,         "pause before the first repetition; doubles up to 10 minutes, for a day")\
     TEXT(  api,      listen,              "127.0.0.1:8081",                        "address of the operator's API; anything but loopback needs a token")\
     SECRET(api,      token,               "",                                      "bearer token that callers must send; empty: none is asked for (loopback only)")\
     SECRET(api,      token_previous,      "",                                      "the token before the last change, still accepted")              \

@@ -51,6 +51,9 @@
     X(API_UNAUTHORISED,      MONITOR, COUNTER,   "tracepool_api_calls_total",            "result=\"unauthorised\"", "Calls of the operator's API.")  \
     X(BATCHES_ASKED,         MONITOR, COUNTER,   "tracepool_batches_asked_total",        "",                      "Batches asked of the farm by trace-worker.") \
     X(BATCHES_UNANSWERED,    MONITOR, COUNTER,   "tracepool_batches_unanswered_total",   "",                      "Batches that were closed because no worker took them.") \
+    X(ALERTS_FIRED,          MONITOR, COUNTER,   "tracepool_alerts_fired_total",         "",                      "Alerts that this monitor saw begin to fire.") \
+    X(NOTICES_TAKEN,         MONITOR, COUNTER,   "tracepool_alert_notices_total",        "result=\"taken\"",      "Messages about alerts that were posted, by what became of it.") \
+    X(NOTICES_REFUSED,       MONITOR, COUNTER,   "tracepool_alert_notices_total",        "result=\"refused\"",    "Messages about alerts that were posted, by what became of it.") \
     X(EDGE_CLICKS_INSTANT,   EDGE,    COUNTER,   "tracepool_edge_clicks_total",          "path=\"track-hit-instant\"", "Clicks, by the path they asked for.") \
     X(EDGE_CLICKS_OLD,       EDGE,    COUNTER,   "tracepool_edge_clicks_total",          "path=\"track-hit\"",    "Clicks, by the path they asked for.") \
     X(EDGE_HEADS,            EDGE,    COUNTER,   "tracepool_edge_no_clicks_total",       "reason=\"head\"",      "Redirects that were no click: no row is made.") \
@@ -69,7 +72,7 @@
     X(EDGE_UNKEPT_REDIRECTS, EDGE,    COUNTER,   "tracepool_edge_unkept_redirects_total", "",                    "Clicks that were redirected although nothing kept them: edge.on_total_loss.") \
     X(KEEP_DIRECT,           EDGE,    COUNTER,   "tracepool_keep_clicks_total",          "result=\"database\"",  "Clicks that the spool did not take in time.") \
     X(KEEP_LOST,             EDGE,    COUNTER,   "tracepool_keep_clicks_total",          "result=\"unknown\"",   "Clicks that the spool did not take in time.") \
-    X(EDGE_ANSWER_SECONDS,   EDGE,    HISTOGRAM, "tracepool_edge_answer_seconds",        "0.0005 0.001 0.002 0.005 0.01 0.025 0.05 0.1 0.25 1", "Time from a click's first byte to its answer.") \
+    X(EDGE_ANSWER_SECONDS,   EDGE,    HISTOGRAM, "tracepool_edge_answer_seconds",        "0.0005 0.001 0.002 0.005 0.01 0.025 0.05 0.1 0.2 0.5 1", "Time from a click's first byte to its answer.") \
     X(OFFERS_LOADS,          EDGE,    COUNTER,   "tracepool_edge_offer_loads_total",     "",                     "Times that offers were taken over because they had changed.") \
     X(SPOOL_APPENDED,        EDGE,    COUNTER,   "tracepool_spool_clicks_total",         "result=\"durable\"",   "Clicks given to the spool.") \
     X(SPOOL_FAILED,          EDGE,    COUNTER,   "tracepool_spool_clicks_total",         "result=\"failed\"",    "Clicks given to the spool.") \

@@ -185,15 +185,29 @@ void metrics_render(enum metrics_program program, struct buf *out)
 
 /* --- JSON ------------------------------------------------------------------------------------- */
 
+/* As in the text: buckets add up, the sum is in seconds. */
+static void put_json_histogram(json_t *object, const struct metric_row *row, enum metric m)
+{
+    int64_t count = 0;
+    char key[200];
+
+    for (int i = 0; i < row->nbounds; i++) {
+        count += metrics_cell(m, i);
+        snprintf(key, sizeof(key), "%s_bucket{le=\"%g\"}", row->name, (double)row->bounds_us[i] / 1e6);
+        json_put_int(object, key, count);
+    }
+    snprintf(key, sizeof(key), "%s_count", row->name);
+    json_put_int(object, key, count + metrics_cell(m, row->nbounds));
+    snprintf(key, sizeof(key), "%s_sum", row->name);
+    json_put(object, key, json_real((double)metrics_cell(m, METRIC_SUM_CELL) / 1e6));
+}
+
 static void put_json(json_t *object, const struct metric_row *row, enum metric m)
 {
     char key[200];
 
     if (row->kind == METRIC_HISTOGRAM) {
-        snprintf(key, sizeof(key), "%s_count", row->name);
-        json_put_int(object, key, metrics_value(m));
-        snprintf(key, sizeof(key), "%s_sum", row->name);
-        json_put(object, key, json_real((double)metrics_cell(m, METRIC_SUM_CELL) / 1e6));
+        put_json_histogram(object, row, m);
         return;
     }
     snprintf(key, sizeof(key), row->labels[0] ? "%s{%s}" : "%s%s", row->name, row->labels);

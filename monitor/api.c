@@ -4,6 +4,7 @@
 #include "monitor/api.h"
 
 #include "common/json.h"
+#include "monitor/alert_calls.h"
 #include "monitor/dashboard.h"
 #include "monitor/metrics.h"
 #include "monitor/monitor.h"
@@ -36,6 +37,10 @@ static const struct route {
     {STR("/metrics"),                   false, metrics_get, NULL},
     {STR("/functions/v1/pool-monitor"), false, status_get,  status_post},
     {STR("/functions/v1/trace-worker"), false, NULL,        batch_post},
+    {STR("/functions/v1/alerts"),       false, alert_calls_list, NULL},
+    {STR("/functions/v1/silence-alert"), false, NULL,       alert_calls_post},
+    {STR("/functions/v1/end-silence"),  false, NULL,        alert_calls_post},
+    {STR("/functions/v1/acknowledge-alert"), false, NULL,   alert_calls_post},
     {STR("/functions/v1/process-trace-parallel"), false, NULL, single_post_process},
     {STR("/functions/v1/intelligent-tracer"), false, NULL,  single_post_intelligent},
     {STR("/dashboard/v1/overview"),     false, dashboard_get, NULL},

@@ -5,6 +5,7 @@
  *     GET  /metrics                      metrics.c
  *     GET  /functions/v1/pool-monitor    status.c; POST records a row of statistics
  *     POST /functions/v1/trace-worker    batch.c
+ *     GET  /functions/v1/alerts          alert_calls.c; POST silence-alert, end-silence, acknowledge-alert
  *     POST /functions/v1/process-trace-parallel, /functions/v1/intelligent-tracer    single.c
  *     GET  /openapi.json                 what all of these take and answer (no token)
  *     GET  / and /assets/                pages.c: the dashboard's page (no token)

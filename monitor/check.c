@@ -2,19 +2,23 @@
  * check.c - one look at the database, for a script or a person. See check.h.
  *
  * Asks the database itself and not the running monitor: what it says holds when the monitor is down,
- * too. Thresholds are judged by alerts.c; what no threshold tells comes from the query `findings`.
+ * too. What the alert rules see at this moment is a warning, however long it has been so; what no rule tells
+ * comes from the query `findings`.
  */
 #include "monitor/check.h"
 
 #include "common/json.h"
 #include "common/loop.h"
 #include "common/pg/row.h"
+#include "monitor/alerts.h"
 #include "monitor/db.h"
 #include "monitor/queries_monitor.h"
 #include "monitor/status.h"
 
 #include <inttypes.h>
 #include <string.h>
+
+enum { RULES_BYTES = 1 << 16 };
 
 struct check {
     uv_loop_t loop;
@@ -83,8 +87,6 @@ static const struct finding {
                    "look at the rows of spool_quarantine"},
     {"http_offer", "Offer ", " redirects to plain http, where Google stops following", false,
                    "use https in its tracking_urls"},
-    {"no_worker",  "No worker has been heard of lately", "; requests that are due: ", true,
-                   "start tracepool-worker"},
 };
 /* clang-format on */
 
@@ -163,19 +165,21 @@ static void on_status(void *arg, PGresult *res, const char *sqlstate, const stru
 
     (void)sqlstate;
     if (err->code == ERR_OK)
-        c->status = status_from_text(row_str(res, 0, row_column(res, "status")), &why);
+        c->status = status_from_row(res, NULL, &why);
     if (!c->status)
         end_unreachable(c, &why);
 }
 
 static void work_check(struct check *c)
 {
+    SCOPED_VALUE(buf) rules;
     char silence[24];
-    const char *value = silence;
 
+    buf_init(&rules, RULES_BYTES);
+    alerts_write_rules(c->conf, &rules);
     snprintf(silence, sizeof(silence), "%" PRId64, c->conf->worker_silence_s * 1000);
-    pg_send(c->db, Q_POOL_MONITOR, NULL, 0, on_status, c);
-    pg_send(c->db, Q_FINDINGS, &value, 0, on_findings, c);
+    pg_send(c->db, Q_POOL_MONITOR, (const char *[]){buf_cstr(&rules), silence}, 0, on_status, c);
+    pg_send(c->db, Q_FINDINGS, NULL, 0, on_findings, c);
 }
 
 int check_run(const struct conf *conf)

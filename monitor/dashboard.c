@@ -59,14 +59,13 @@ json_t *dashboard_arguments(struct str query, const char *const *names, struct e
 
 /* ---- answers ---- */
 
-/* The pool's state gets its warnings, which the database does not know (alerts.c). */
+/* The pool's state gets its warnings in words, and the seed's order. */
 static bool judge_status(json_t *overview, struct err *err)
 {
-    SCOPED_VALUE(buf) text;
+    const json_t *look = json_object_get(overview, "look");
+    json_t *status =
+        status_from_json(json_object_get(overview, "status"), json_object_get(look, "levels"), err);
 
-    buf_init(&text, 1 << 20);
-    json_write(json_object_get(overview, "status"), &text);
-    json_t *status = status_from_text(buf_str(&text), err);
     if (status)
         json_put(overview, "status", status);
     return status;
@@ -189,6 +188,8 @@ void dashboard_get(struct monitor *m, struct httpd_conn *conn)
         return;
     }
     json_put_int(arguments, "silence_ms", m->conf->worker_silence_s * 1000);
+    if (call->query == Q_DASHBOARD_OVERVIEW)
+        json_put(arguments, "rules", json_parse(buf_str(&m->rules), &err));
     json_write(arguments, &text);
     httpd_set_data(conn, m);
     pg_send(m->db, call->query, (const char *[]){buf_cstr(&text)}, 0, on_answer, conn);

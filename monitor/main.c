@@ -7,16 +7,20 @@
 #include "common/conf.h"
 #include "monitor/api.h"
 #include "monitor/check.h"
+#include "monitor/rules.h"
 #include "monitor/serve.h"
 
 #include <stdio.h>
 #include <string.h>
+
+enum { RULES_BYTES = 1 << 18 };
 
 static const char usage[] =
     "usage: tracepool-monitor [OPTIONS]            serve: snapshots, operator's API, metrics\n"
     "       tracepool-monitor [OPTIONS] check      print warnings; exit 0 healthy, 1 warnings, 2 "
     "unreachable\n"
     "       tracepool-monitor [OPTIONS] snapshot   record one row of statistics now\n"
+    "       tracepool-monitor [OPTIONS] rules      print the alert rules for Prometheus\n"
     "options: --config FILE, --section.key=VALUE, --print-config, --version, --help\n";
 
 static bool is_server(int argc)
@@ -33,14 +37,31 @@ static bool check_settings(const struct conf *conf, bool serves, struct err *err
     return !serves || api_check_settings(conf, err);
 }
 
+static bool is_verb(const char *word)
+{
+    return strcmp(word, "check") == 0 || strcmp(word, "snapshot") == 0 || strcmp(word, "rules") == 0;
+}
+
+static int print_rules(const struct conf *conf)
+{
+    SCOPED_VALUE(buf) text;
+
+    buf_init(&text, RULES_BYTES);
+    rules_write(conf, &text);
+    fputs(buf_cstr(&text), stdout);
+    return 0;
+}
+
 static int run(int argc, char **argv, const struct conf *conf)
 {
     struct err err;
 
-    if (argc > 2 || (argc == 2 && strcmp(argv[1], "check") != 0 && strcmp(argv[1], "snapshot") != 0)) {
+    if (argc > 2 || (argc == 2 && !is_verb(argv[1]))) {
         fprintf(stderr, "tracepool-monitor: unknown argument %s\n%s", argv[argc > 2 ? 2 : 1], usage);
         return 2;
     }
+    if (argc == 2 && strcmp(argv[1], "rules") == 0)
+        return print_rules(conf);
     if (!check_settings(conf, is_server(argc), &err)) {
         fprintf(stderr, "tracepool-monitor: %s\n", err.detail);
         return 2;

@@ -8,6 +8,7 @@
 #include "monitor/metrics.h"
 
 #include "common/json.h"
+#include "monitor/alerts.h"
 #include "monitor/monitor.h"
 
 #include <inttypes.h>
@@ -146,11 +147,26 @@ static void put_series(const json_t *workers, const char *key, const char *name,
     }
 }
 
-/* A heartbeat keeps a histogram's count and sum only: that is a summary without quantiles. */
-static void put_summary(const json_t *workers, const struct farm_metric *row, struct buf *out)
+/* The bounds as the table has them: they are the keys of a heartbeat, too. */
+static void put_buckets(const json_t *workers, const struct farm_metric *row, struct buf *out)
 {
-    static const char *const suffixes[] = {"_count", "_sum"};
+    char name[160], labels[60], key[260];
 
+    snprintf(name, sizeof(name), "%s_bucket", row->name);
+    for (struct str rest = str_from(row->labels), bound; str_cut(&rest, ' ', &bound);) {
+        snprintf(labels, sizeof(labels), "le=\"%.*s\"", STR_ARG(bound));
+        snprintf(key, sizeof(key), "%s{%s}", name, labels);
+        put_series(workers, key, name, labels, out);
+    }
+    snprintf(key, sizeof(key), "%s_count", row->name);
+    put_series(workers, key, name, "le=\"+Inf\"", out);
+}
+
+static void put_histogram(const json_t *workers, const struct farm_metric *row, struct buf *out)
+{
+    static const char *const suffixes[] = {"_sum", "_count"};
+
+    put_buckets(workers, row, out);
     for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
         char name[160];
 
@@ -172,7 +188,7 @@ static void put_simple(const json_t *workers, const struct farm_metric *row, str
 
 void metrics_put_workers(const json_t *workers, struct buf *out)
 {
-    static const char *const types[] = {"counter", "gauge", "summary"};
+    static const char *const types[] = {"counter", "gauge", "histogram"};
     const char *family = "";
 
     for (size_t i = 0; i < ARRAY_LEN(farm_metrics); i++) {
@@ -184,7 +200,7 @@ void metrics_put_workers(const json_t *workers, struct buf *out)
             put_head(out, row->name, types[row->kind], row->help);
         family = row->name;
         if (row->kind == FARM_HISTOGRAM)
-            put_summary(workers, row, out);
+            put_histogram(workers, row, out);
         else
             put_simple(workers, row, out);
     }
@@ -203,6 +219,7 @@ void metrics_get(struct monitor *m, struct httpd_conn *conn)
     metrics_render(METRICS_MONITOR, &text);
     if (s->status && loop_now_ms() - s->seen_ms <= fresh_ms) {
         metrics_put_status(s->status, &text);
+        alerts_put_gauges(s->levels, &text);
         metrics_put_workers(s->workers, &text);
     }
     httpd_respond(conn, 200, STR("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"),

@@ -1,8 +1,9 @@
 /*
  * monitor.h - what the parts of the running monitor share.
  *
- * One process, one loop: db.c connects, snapshot.c ticks, api.c takes calls and hands them to status.c,
- * batch.c, metrics.c, dashboard.c and live.c, serve.c starts all of it and ends it on SIGTERM.
+ * One process, one loop: db.c connects, snapshot.c ticks, notify.c judges alerts and tells them, api.c takes
+ * calls and hands them to status.c, batch.c, metrics.c, alert_calls.c, dashboard.c and live.c; serve.c starts
+ * all of it and ends it on SIGTERM.
  */
 #ifndef TRACEPOOL_MONITOR_MONITOR_H
 #define TRACEPOOL_MONITOR_MONITOR_H
@@ -14,6 +15,7 @@
 #include "common/pg/conn.h"
 #include "monitor/batch.h"
 #include "monitor/live.h"
+#include "monitor/notify.h"
 #include "monitor/queries_monitor.h"
 #include "monitor/single.h"
 #include "monitor/snapshot.h"
@@ -27,6 +29,8 @@ struct monitor {
     struct snapshot snapshot;
     struct batches batches;
     struct live live;
+    struct notifier notifier;
+    struct buf rules; /* of alerts, as JSON (alerts_write_rules) */
     struct singles singles;
     struct loop_signals signals;
     bool is_ending;

@@ -41,8 +41,57 @@ SELECT prune_history() AS pruned;
 SELECT process_heartbeat($1::jsonb);
 
 -- name: pool_monitor
--- Pool, queue and performance as the seed's JSON, without warnings and recommendation.
-SELECT pool_monitor()::text AS status;
+-- Pool, queue and performance as the seed's JSON, without warnings and recommendation; and what the alert rules see in it.
+-- $1 jsonb rules, $2 int milliseconds after which a process counts as silent
+SELECT now.status::text AS status, alert_look(now.status, $1::jsonb, $2::int, oldest_transaction_s())::text AS look
+  FROM pool_monitor() AS now (status);
+
+-- name: judge_alerts
+-- Moves alerts on. $1 jsonb rules, $2 jsonb levels of a look, $3 int seconds that an alert is kept, $4 int receivers
+SELECT alert_id, rule, subject, state, severity, message
+  FROM judge_alerts($1::jsonb, $2::jsonb, $3::int, $4::int);
+
+-- name: claim_alert_notices
+-- What is to be posted now. $1 text monitor, $2 int how many at most, $3 int milliseconds of the lease, $4 int receivers
+SELECT notice_id, target, notice::text AS notice
+  FROM claim_alert_notices($1, $2::int, $3::int, $4::int);
+
+-- name: finish_alert_notice
+-- How a post ended. $1 bigint notice, $2 text monitor, $3 text error or NULL, $4 int seconds of the first pause,
+-- $5 int seconds that the receiver asked for, or NULL
+SELECT finish_alert_notice($1::bigint, $2, $3, $4::int, $5::int) AS finished;
+
+-- name: alerts
+-- Alerts and silences that hold, for a person.
+SELECT jsonb_build_object('alerts', dashboard_alerts(), 'silences', (
+         SELECT coalesce(jsonb_agg(to_jsonb(s) ORDER BY s.until), '[]')
+           FROM alert_silences AS s
+          WHERE s.until > clock_timestamp()))::text AS answer;
+
+-- name: silence_alert
+-- $1 jsonb: rule, subject, until (a time) or minutes, who, note
+SELECT jsonb_build_object('silence', silence_alert(
+         $1::jsonb->>'rule',
+         coalesce(($1::jsonb->>'until')::timestamptz, clock_timestamp() + ($1::jsonb->>'minutes')::int * interval '1 minute'),
+         $1::jsonb->>'who', $1::jsonb->>'note', $1::jsonb->>'subject'))::text AS answer;
+
+-- name: end_silence
+-- No row when there is none of that number. $1 jsonb: silence
+SELECT '{"ended": true}' AS answer
+ WHERE end_silence(($1::jsonb->>'silence')::bigint);
+
+-- name: acknowledge_alert
+-- No row when no such alert fires. $1 jsonb: alert, who, note
+SELECT '{"acknowledged": true}' AS answer
+ WHERE acknowledge_alert(($1::jsonb->>'alert')::bigint, $1::jsonb->>'who', $1::jsonb->>'note');
+
+-- name: thin_statistics
+-- Old snapshots, a slice at a time.
+SELECT thin_statistics() AS thinned;
+
+-- name: note_certificates
+-- What the newest traces showed of certificates.
+SELECT note_certificates() AS noted;
 
 -- name: worker_counters
 -- What the farm of each host counted, as its last heartbeat within $1 int milliseconds said it. Children
@@ -93,7 +142,7 @@ SELECT abandon_trace($1::uuid, $2::text) AS is_ended;
 
 -- name: findings
 -- What a person has to put right and no threshold tells: one row a thing. Class, name and number are
--- put into words by check.c. $1 int milliseconds after which a worker counts as silent
+-- put into words by check.c.
 SELECT 'provider' AS kind, provider AS subject, ips AS number
   FROM unknown_providers()
  UNION ALL
@@ -105,19 +154,13 @@ SELECT 'http_offer', o.offer_name, 1
   FROM offers AS o
  WHERE o.is_active
    AND EXISTS (SELECT FROM jsonb_array_elements(o.tracking_urls) AS t
-                WHERE t->>'url' ILIKE 'http://%')
- UNION ALL
-SELECT 'no_worker', '', count(*)
-  FROM active_trace_requests
- WHERE next_attempt_at <= clock_timestamp()
-   AND NOT EXISTS (SELECT FROM process_heartbeats
-                    WHERE program = 'worker'
-                      AND seen_at > clock_timestamp() - $1::int * interval '1 ms')
-HAVING count(*) > 0;
+                WHERE t->>'url' ILIKE 'http://%');
 
 -- name: dashboard_overview
--- The dashboard's first page. $1 jsonb: silence_ms, after which a process counts as gone
-SELECT dashboard_overview(($1::jsonb->>'silence_ms')::int)::text AS answer;
+-- The dashboard's first page. $1 jsonb: silence_ms, after which a process counts as gone, and rules
+SELECT (page.answer || jsonb_build_object('look', alert_look(page.answer->'status', $1::jsonb->'rules',
+                                                             ($1::jsonb->>'silence_ms')::int, oldest_transaction_s())))::text AS answer
+  FROM dashboard_overview(($1::jsonb->>'silence_ms')::int) AS page (answer);
 
 -- name: dashboard_history
 -- Statistics for charts. $1 jsonb: span, seconds

@@ -6,9 +6,11 @@
 #include "monitor/serve.h"
 
 #include "common/log.h"
+#include "monitor/alerts.h"
 #include "monitor/api.h"
 #include "monitor/db.h"
 #include "monitor/monitor.h"
+#include "monitor/notice.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -23,7 +25,8 @@ enum {
     WRITE_MS = 10000,
     DRAIN_MS = 3000,
     DRAIN_LOOK_MS = 20,
-    BACKLOG = 256
+    BACKLOG = 256,
+    RULES_BYTES = 1 << 16
 };
 
 static void on_up(void *arg)
@@ -107,6 +110,7 @@ static void stop(struct monitor *m)
     snapshot_stop(&m->snapshot);
     batches_stop(&m->batches);
     live_stop(&m->live);
+    notify_stop(&m->notifier);
     singles_stop(&m->singles);
     pg_destroy(m->listener, NULL, NULL);
     pg_destroy(m->db, NULL, NULL);
@@ -143,8 +147,12 @@ int serve_run(const struct conf *conf)
     uv_loop_t loop;
     struct monitor m = {.loop = &loop, .conf = conf};
     struct err err;
-    int fd;
+    int fd, ntargets;
 
+    if (!notice_check_settings(conf, &ntargets, &err)) {
+        log_error("monitor.settings", kv_err(&err));
+        return 2;
+    }
     if (!loop_listen(conf->api_listen, BACKLOG, &fd, &err)) {
         log_error("monitor.listen", kv_err(&err));
         return 2;
@@ -153,6 +161,9 @@ int serve_run(const struct conf *conf)
     snapshot_init(&m.snapshot, &m);
     batches_init(&m.batches, &m);
     live_init(&m.live, &m);
+    buf_init(&m.rules, RULES_BYTES);
+    alerts_write_rules(conf, &m.rules);
+    notify_init(&m.notifier, &m, ntargets);
     singles_init(&m.singles, &m);
     loop_signals_start(&m.signals, &loop, on_signal, &m);
     connect_database(&m);
@@ -162,6 +173,7 @@ int serve_run(const struct conf *conf)
     uv_run(&loop, UV_RUN_DEFAULT);
     loop_finish(&loop);
     snapshot_finish(&m.snapshot);
+    buf_finish(&m.rules);
     singles_finish(&m.singles);
     log_info("monitor.stopped");
     return 0;

@@ -49,22 +49,34 @@ static void on_recorded(void *arg, PGresult *res, const char *sqlstate, const st
     note_failure("record_pool_statistics", err);
 }
 
+static void forget_look(struct snapshot *s)
+{
+    json_decref(s->status);
+    json_decref(s->levels);
+    json_decref(s->promises);
+    s->status = s->levels = s->promises = NULL;
+}
+
 static void on_status(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
 {
     struct snapshot *s = arg;
     struct err why = *err;
-    json_t *status = NULL;
+    json_t *status = NULL, *look = NULL;
 
     (void)sqlstate;
     s->waiting--;
     if (err->code == ERR_OK)
-        status = status_from_text(row_str(res, 0, row_column(res, "status")), &why);
+        status = status_from_row(res, &look, &why);
     note_failure("pool_monitor", &why);
     if (!status)
         return;
-    json_decref(s->status);
+    forget_look(s);
     s->status = status;
+    s->levels = json_incref(json_object_get(look, "levels"));
+    s->promises = json_incref(json_object_get(look, "promises"));
     s->seen_ms = loop_now_ms();
+    json_decref(look);
+    notify_judge(&s->monitor->notifier, s->levels);
 }
 
 static void on_workers(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
@@ -130,6 +142,7 @@ static void ask_for_retention(struct snapshot *s)
 {
     ask(s, Q_ARCHIVE_TRACES, NULL, on_done);
     ask(s, Q_PRUNE_EVIDENCE, NULL, on_done);
+    ask(s, Q_THIN_STATISTICS, NULL, on_done);
     if (s->pruned_ms && s->ticked_ms - s->pruned_ms < PRUNE_EVERY_MS)
         return;
     s->pruned_ms = s->ticked_ms;
@@ -151,8 +164,10 @@ static void on_tick(uv_timer_t *timer)
     ask_with_silence(s, Q_RESCUE_SILENT, on_done);
     ask(s, Q_SETTLE_BATCHES, NULL, on_done);
     ask(s, Q_RECORD_STATISTICS, NULL, on_recorded);
+    ask(s, Q_NOTE_CERTIFICATES, NULL, on_done);
     send_heartbeat(s);
-    ask(s, Q_POOL_MONITOR, NULL, on_status);
+    s->waiting++;
+    status_ask(s->monitor, on_status, s);
     ask_with_silence(s, Q_WORKER_COUNTERS, on_workers);
     ask(s, Q_WATCH_CHAINS, NULL, on_done);
     ask_for_retention(s);
@@ -189,7 +204,7 @@ void snapshot_stop(struct snapshot *s)
 
 void snapshot_finish(struct snapshot *s)
 {
-    json_decref(s->status);
+    forget_look(s);
     json_decref(s->workers);
-    s->status = s->workers = NULL;
+    s->workers = NULL;
 }

@@ -24,6 +24,8 @@ struct snapshot {
     int64_t pruned_ms; /* the last time that old history was dropped */
     int waiting;       /* answers that the tick under way still waits for */
     json_t *status;    /* of the last tick, or NULL; owned */
+    json_t *levels;    /* what its alert rules saw, or NULL; owned */
+    json_t *promises;  /* in numbers, or NULL; owned */
     json_t *workers;   /* [{"host","counters"}] of the last tick, or NULL; owned */
     int64_t seen_ms;   /* when status was read, monotonic */
 };

@@ -1,7 +1,8 @@
 /*
  * status.c - pool, queue and performance now, as the seed's JSON. See status.h.
  *
- * The database counts (pool_monitor()), alerts.c judges, this file puts both together and answers.
+ * The database counts (pool_monitor()) and looks with the alert rules (alert_look()); this file puts both
+ * together and answers.
  */
 #include "monitor/status.h"
 
@@ -10,6 +11,9 @@
 #include "monitor/alerts.h"
 #include "monitor/monitor.h"
 #include "monitor/reply.h"
+
+#include <inttypes.h>
+#include <stdio.h>
 
 /* jsonb forgets the order of fields; people read the seed's. */
 enum { MAX_FIELDS = 7 };
@@ -63,31 +67,49 @@ static void put_sections_in_order(json_t *status)
     json_object_foreach(summary, country, counts) put_in_order(summary, country, country_fields);
 }
 
-static void put_judgement(json_t *status)
+static void put_judgement(json_t *status, const json_t *levels)
 {
     json_t *warnings = json_array();
     SCOPED_VALUE(buf) recommendation;
 
-    buf_init(&recommendation, 2000);
-    alerts_describe(status, warnings, &recommendation);
+    buf_init(&recommendation, 4000);
+    alerts_describe(levels, warnings, &recommendation);
     json_put(status, "warnings", warnings);
     json_put_str(status, "recommendation", buf_str(&recommendation));
 }
 
-json_t *status_from_text(struct str text, struct err *err)
+json_t *status_from_json(const json_t *raw, const json_t *levels, struct err *err)
 {
-    SCOPED(json_t) raw = json_parse(text, err);
     json_t *status;
 
-    if (!json_is_object(raw)) {
-        err_set(err, ERR_INTERNAL, "pool_monitor() returned no JSON object");
+    if (!json_is_object(raw) || !json_is_array(levels)) {
+        err_set(err, ERR_INTERNAL, "pool_monitor() or alert_look() returned no JSON object");
         return NULL;
     }
-    status = pick(raw, top_fields);
+    status = pick((json_t *)raw, top_fields);
     put_sections_in_order(status);
-    put_judgement(status);
-    json_object_update_missing(status, raw);
+    put_judgement(status, levels);
+    json_object_update_missing(status, (json_t *)raw);
     return status;
+}
+
+json_t *status_from_row(PGresult *res, json_t **look, struct err *err)
+{
+    SCOPED(json_t) raw = json_parse(row_str(res, 0, row_column(res, "status")), err);
+    SCOPED(json_t) seen = json_parse(row_str(res, 0, row_column(res, "look")), err);
+    json_t *status = status_from_json(raw, json_object_get(seen, "levels"), err);
+
+    if (status && look)
+        *look = TAKE(seen);
+    return status;
+}
+
+void status_ask(struct monitor *m, pg_done_cb done, void *arg)
+{
+    char ms[24];
+
+    snprintf(ms, sizeof(ms), "%" PRId64, m->conf->worker_silence_s * 1000);
+    pg_send(m->db, Q_POOL_MONITOR, (const char *[]){buf_cstr(&m->rules), ms}, 0, done, arg);
 }
 
 static void on_status(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
@@ -100,7 +122,7 @@ static void on_status(void *arg, PGresult *res, const char *sqlstate, const stru
         reply_database_error(conn, err);
         return;
     }
-    SCOPED(json_t) status = status_from_text(row_str(res, 0, row_column(res, "status")), &why);
+    SCOPED(json_t) status = status_from_row(res, NULL, &why);
     if (status)
         reply_json(conn, 200, status);
     else
@@ -109,7 +131,7 @@ static void on_status(void *arg, PGresult *res, const char *sqlstate, const stru
 
 void status_get(struct monitor *m, struct httpd_conn *conn)
 {
-    pg_send(m->db, Q_POOL_MONITOR, NULL, 0, on_status, conn);
+    status_ask(m, on_status, conn);
 }
 
 static void on_recorded(void *arg, PGresult *res, const char *sqlstate, const struct err *err)

@@ -67,7 +67,7 @@ BEGIN
        AND t.request_id = r.request_id AND t.status = 'processing' AND t.attempt = r.attempt
        AND t.ip_assigned = r.ip AND t.claimed_by = p_worker
     RETURNING t.request_id, t.attempt, t.batch_id, t.ip_locked_at, t.status, t.trace_time_ms, t.wait_time_ms,
-              r.ip, r.outcome, r.error, r.detail, r.blame, r.mode_used, r.response_ms, r.evidence,
+              r.ip, r.outcome, r.error, r.detail, r.blame, r.mode_used, r.reason, r.response_ms, r.evidence,
               r.blame = 'proxy' AS is_bad,
               r.blame <> 'proxy' AND (r.response_ms IS NOT NULL OR r.is_success) AS is_good
   ), freed AS (
@@ -91,9 +91,9 @@ BEGIN
        AND p.status = 'locked' AND p.locked_by_request = ended.request_id AND p.locked_by = p_worker
   ), kept AS (
     INSERT INTO trace_attempts (request_id, attempt, ip_address, worker, batch_id, started_at, ended_at, outcome,
-                                error, detail, blame, new_status, mode_used, trace_ms, response_ms, wait_ms)
+                                error, detail, blame, new_status, mode_used, reason, trace_ms, response_ms, wait_ms)
     SELECT ended.request_id, ended.attempt, ended.ip, p_worker, ended.batch_id, ended.ip_locked_at, v_now,
-           ended.outcome, ended.error, ended.detail, ended.blame, ended.status, ended.mode_used,
+           ended.outcome, ended.error, ended.detail, ended.blame, ended.status, ended.mode_used, ended.reason,
            ended.trace_time_ms, ended.response_ms, ended.wait_time_ms
       FROM ended   -- where somebody reset attempt by hand, the result counts all the same
      WHERE (SELECT a.attempt FROM trace_attempts a

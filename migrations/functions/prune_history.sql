@@ -1,6 +1,7 @@
--- Forgets what trace_policy says is too old: archived days (with the evidence of their traces), evidence, statistics, ended
--- batches, resolved alerts, ad views with their events and audit, retired IPs, attempts of requests that a person deleted,
--- and processes that have been gone for a day and hold no lease. Returns how many rows and partitions went.
+-- Forgets what trace_policy says is too old: archived days (with the evidence of their traces), evidence, ended batches, resolved
+-- alerts with their messages, ad views with their events and audit, retired IPs, attempts of requests that a person deleted,
+-- silences that are over, certificates not seen for a month, and processes that have been gone for a day and hold no lease.
+-- (Snapshots: thin_statistics.) Returns how many rows and partitions went.
 CREATE OR REPLACE FUNCTION prune_history() RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
@@ -41,15 +42,15 @@ BEGIN
   v_total := v_total + prune_evidence();
 
   v_since := v_now - v_policy.statistics_days * interval '1 day';
-  DELETE FROM ip_pool_statistics WHERE recorded_at < v_since;
-  GET DIAGNOSTICS v_count = ROW_COUNT;
-  v_total := v_total + v_count;
   DELETE FROM trace_batches WHERE ended_at < v_since;
   GET DIAGNOSTICS v_count = ROW_COUNT;
   v_total := v_total + v_count;
   DELETE FROM alerts WHERE resolved_at < v_since;
   GET DIAGNOSTICS v_count = ROW_COUNT;
   v_total := v_total + v_count;
+  DELETE FROM alert_notices n WHERE NOT EXISTS (SELECT FROM alerts a WHERE a.id = n.alert_id);
+  DELETE FROM alert_silences WHERE until < v_since;
+  DELETE FROM target_certificates WHERE seen_at < v_now - interval '31 days';
   WITH views AS (
     DELETE FROM ad_view_plans p WHERE p.begins_at < v_since RETURNING p.ad_view_id
   ), events AS (

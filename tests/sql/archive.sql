@@ -65,10 +65,14 @@ SELECT is((SELECT to_jsonb(a) - 'attempts' - 'archived_at' - 'target_country' - 
 -- prune_history
 INSERT INTO trace_evidence (request_id, attempt, kind, content_type, body)
 SELECT request_id, 1, 'har', 'application/json', '{}' FROM traces;
-INSERT INTO ip_pool_statistics (recorded_at, total_ips, available_ips, locked_ips, cooldown_ips, failed_ips, active_requests,
-  requests_queued, pool_utilization_percent, completed_requests_1h, failed_requests_1h, success_rate_5min, country_breakdown)
-SELECT now() - d * interval '1 day', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 100, '{}' FROM unnest(ARRAY[1, 89, 91]) AS d;
-SELECT is(prune_history(), 1, 'statistics that are too old go');
+INSERT INTO alerts (rule, subject, state, resolved_at) SELECT 'r', d, 'resolved', now() - d * interval '1 day' FROM unnest(ARRAY[1, 89, 91]) AS d;
+INSERT INTO alerts (rule, state, since) VALUES ('r', 'firing', now() - interval '1 year');
+INSERT INTO alert_notices (alert_id, state, target) SELECT id, 'resolved', 1 FROM alerts;
+INSERT INTO alert_silences (rule, until, who) VALUES ('r', now() - interval '91 days', 'Ann'), ('r', now(), 'Ann');
+INSERT INTO target_certificates (host, not_after, seen_at) VALUES ('old.test', now(), now() - interval '32 days'), ('new.test', now(), now());
+SELECT is(prune_history(), 1, 'alerts that ended too long ago go');
+SELECT is((SELECT (count(*), (SELECT count(*) FROM alert_notices), (SELECT count(*) FROM alert_silences),
+                   (SELECT count(*) FROM target_certificates))::text FROM alerts), '(3,3,1,1)', 'with their messages, old silences and certificates');
 INSERT INTO trace_attempts (request_id, attempt, ended_at, outcome, blame, new_status)
 VALUES (uuid_v7(), 1, now() - interval '8 days', 'ok', 'none', 'completed'), (uuid_v7(), 1, now(), 'ok', 'none', 'completed');
 SELECT is(prune_history(), 1, 'and old attempts of requests that are gone');

@@ -236,6 +236,22 @@ static void a_wrong_slot_is_refused(void **state)
     close(fd);
 }
 
+/* 200 ms and 99.9 % within 500 ms are what clicks are promised: both have to be bounds. */
+static void the_promises_of_the_edge_can_be_read(void **state)
+{
+    SCOPED_VALUE(buf) text;
+    (void)state;
+
+    buf_init(&text, 1 << 20);
+    metrics_observe_us(METRIC_EDGE_ANSWER_SECONDS, 150 * 1000);
+    metrics_observe_us(METRIC_EDGE_ANSWER_SECONDS, 350 * 1000);
+    metrics_observe_us(METRIC_EDGE_ANSWER_SECONDS, 700 * 1000);
+    metrics_render(METRICS_EDGE, &text);
+    assert_true(has_line(&text, "tracepool_edge_answer_seconds_bucket{le=\"0.2\"} 1"));
+    assert_true(has_line(&text, "tracepool_edge_answer_seconds_bucket{le=\"0.5\"} 2"));
+    assert_true(has_line(&text, "tracepool_edge_answer_seconds_count 3"));
+}
+
 static void json_has_the_same_values(void **state)
 {
     SCOPED(json_t) object = metrics_json(METRICS_ALL);
@@ -245,6 +261,9 @@ static void json_has_the_same_values(void **state)
                      metrics_value(METRIC_DB_ERRORS));
     assert_true(json_is_number(json_object_get(object, "tracepool_database_query_seconds_count")));
     assert_true(json_is_real(json_object_get(object, "tracepool_database_query_seconds_sum")));
+    assert_int_equal(json_get_int(object, "tracepool_edge_answer_seconds_bucket{le=\"0.2\"}", -1), 1);
+    assert_int_equal(json_get_int(object, "tracepool_edge_answer_seconds_bucket{le=\"1\"}", -1), 3);
+    assert_int_equal(json_get_int(object, "tracepool_edge_answer_seconds_count", -1), 3);
 }
 
 int main(void)
@@ -257,6 +276,7 @@ int main(void)
         cmocka_unit_test(the_process_tells_about_itself),
         cmocka_unit_test(counters_survive_their_process_and_gauges_do_not),
         cmocka_unit_test(a_wrong_slot_is_refused),
+        cmocka_unit_test(the_promises_of_the_edge_can_be_read),
         cmocka_unit_test(json_has_the_same_values),
     };
 

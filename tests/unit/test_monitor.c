@@ -4,7 +4,6 @@
 #include "tests/unit/test.h"
 
 #include "common/json.h"
-#include "monitor/alerts.h"
 #include "monitor/api.h"
 #include "monitor/batch.h"
 #include "monitor/body.h"
@@ -29,80 +28,19 @@ static json_t *status_with(int utilisation, int queue, int success, int unhealth
     return status;
 }
 
-/* ---- alert rules: at the threshold all is well, one step beyond it is not ---- */
-
-static const struct {
-    const char *says; /* start of the warning; NULL: none */
-    const char *advice;
-    int utilisation, queue, success, unhealthy, trace_ms;
-} rule_cases[] = {
-    {NULL, "System operating normally", 80, 20, 90, 10, 10000},
-    {NULL, "System operating normally", 0, 0, 100, 0, 0},
-    {"Pool utilization is 81 % (more than 80 %)", "Add more IPs to the pool", 81, 20, 90, 10, 10000},
-    {"Queue depth is 21 pending requests (more than 20 pending requests)",
-     "Add worker children or slots, or run batches more often", 80, 21, 90, 10, 10000},
-    {"Success rate over 5 minutes is 89 % (less than 90 %)",
-     "Check the proxies' health and the errors of recent traces", 80, 20, 89, 10, 10000},
-    {"Share of unhealthy IPs is 11 % (more than 10 %)", "Review the status of the IP providers", 80, 20, 90,
-     11, 10000},
-    {"Average trace time is 10 s (more than 10 s)", "Check the proxies' performance", 80, 20, 90, 10, 10001},
-};
-
-static void test_each_rule_fires_beyond_its_threshold(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(rule_cases); i++) {
-        SCOPED(json_t) status =
-            status_with(rule_cases[i].utilisation, rule_cases[i].queue, rule_cases[i].success,
-                        rule_cases[i].unhealthy, rule_cases[i].trace_ms);
-        SCOPED(json_t) warnings = json_array();
-        SCOPED_VALUE(buf) advice;
-
-        buf_init(&advice, 1000);
-        alerts_describe(status, warnings, &advice);
-        assert_int_equal(json_array_size(warnings), rule_cases[i].says ? 1 : 0);
-        if (rule_cases[i].says)
-            assert_string_equal(json_string_value(json_array_get(warnings, 0)), rule_cases[i].says);
-        assert_str(buf_str(&advice), rule_cases[i].advice);
-    }
-}
-
-static void test_all_rules_at_once_give_all_advice(void **state)
-{
-    SCOPED(json_t) status = status_with(100, 500, 0, 50, 60000);
-    SCOPED(json_t) warnings = json_array();
-    SCOPED_VALUE(buf) advice;
-
-    (void)state;
-    buf_init(&advice, 2000);
-    alerts_describe(status, warnings, &advice);
-    assert_int_equal(json_array_size(warnings), ALERT_COUNT);
-    for (int i = 0; i < ALERT_COUNT; i++)
-        assert_non_null(strstr(buf_cstr(&advice), alert_rules[i].advice));
-}
-
-/* An empty pool, or nothing traced yet, is no reason for a warning. */
-static void test_what_is_unknown_does_not_fire(void **state)
-{
-    SCOPED(json_t) status = json_pack("{s:{}, s:{s:n}}", "pool_summary", "performance", "avg_trace_time_ms");
-    double value;
-
-    (void)state;
-    for (int i = 0; i < ALERT_COUNT; i++)
-        assert_false(alert_fires(&alert_rules[i], status, &value));
-}
-
 /* ---- status ---- */
 
 static void test_status_has_the_seeds_fields_in_order(void **state)
 {
     static const char *const wanted[] = {"timestamp", "pool_summary", "active_requests", "performance",
                                          "health",    "warnings",     "recommendation",  "more"};
-    static const char text[] =
-        "{\"more\":1,\"health\":{\"queue_depth\":21},\"timestamp\":\"t\",\"performance\":{},"
-        "\"pool_summary\":{},\"active_requests\":{}}";
+    SCOPED(json_t) raw =
+        json_pack("{s:i, s:{s:i}, s:s, s:{}, s:{}, s:{}}", "more", 1, "health", "queue_depth", 21,
+                  "timestamp", "t", "performance", "pool_summary", "active_requests");
+    SCOPED(json_t) levels = json_pack("[{s:s, s:s, s:i, s:b, s:s}]", "rule", "queue_depth", "subject", "",
+                                      "value", 21, "is_beyond", 1, "message", "Queue depth is 21");
     struct err err;
-    SCOPED(json_t) status = status_from_text(str_from(text), &err);
+    SCOPED(json_t) status = status_from_json(raw, levels, &err);
     const char *key;
     json_t *value;
     size_t i = 0;
@@ -116,13 +54,16 @@ static void test_status_has_the_seeds_fields_in_order(void **state)
 
 static void test_status_of_no_object_is_an_error(void **state)
 {
-    static const char *const texts[] = {"", "[]", "null", "{", "7"};
+    SCOPED(json_t) object = json_object();
+    SCOPED(json_t) array = json_array();
+    const json_t *const cases[][2] = {
+        {NULL, NULL}, {array, array}, {object, object}, {object, NULL}, {NULL, array}};
 
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct err err = {.code = ERR_OK};
 
-        assert_null(status_from_text(str_from(texts[i]), &err));
+        assert_null(status_from_json(cases[i][0], cases[i][1], &err));
         assert_int_equal(err.code, ERR_INTERNAL);
     }
 }
@@ -342,11 +283,11 @@ static void test_countries_cannot_break_out_of_their_label(void **state)
 
 static void test_workers_counters_get_their_host(void **state)
 {
-    SCOPED(json_t) workers =
-        json_pack("[{s:s, s:{s:i, s:i, s:i, s:f}}, {s:s, s:{s:i}}]", "host", "one", "counters",
-                  "tracepool_traces_total{status=\"completed\"}", 7, "tracepool_traces_running", 3,
-                  "tracepool_trace_seconds_count", 7, "tracepool_trace_seconds_sum", 2.5, "host", "two",
-                  "counters", "tracepool_traces_running", 4);
+    SCOPED(json_t) workers = json_pack(
+        "[{s:s, s:{s:i, s:i, s:i, s:i, s:f}}, {s:s, s:{s:i}}]", "host", "one", "counters",
+        "tracepool_traces_total{status=\"completed\"}", 7, "tracepool_traces_running", 3,
+        "tracepool_trace_seconds_bucket{le=\"0.5\"}", 5, "tracepool_trace_seconds_count", 7,
+        "tracepool_trace_seconds_sum", 2.5, "host", "two", "counters", "tracepool_traces_running", 4);
     SCOPED_VALUE(buf) text;
 
     (void)state;
@@ -355,7 +296,9 @@ static void test_workers_counters_get_their_host(void **state)
     expect_line(&text, "tracepool_traces_total{host=\"one\",status=\"completed\"} 7");
     expect_line(&text, "tracepool_traces_running{host=\"one\"} 3");
     expect_line(&text, "tracepool_traces_running{host=\"two\"} 4");
-    expect_line(&text, "# TYPE tracepool_trace_seconds summary");
+    expect_line(&text, "# TYPE tracepool_trace_seconds histogram");
+    expect_line(&text, "tracepool_trace_seconds_bucket{host=\"one\",le=\"0.5\"} 5");
+    expect_line(&text, "tracepool_trace_seconds_bucket{host=\"one\",le=\"+Inf\"} 7");
     expect_line(&text, "tracepool_trace_seconds_count{host=\"one\"} 7");
     expect_line(&text, "tracepool_trace_seconds_sum{host=\"one\"} 2.5");
     assert_null(strstr(buf_cstr(&text), "tracepool_database_errors_total"));
@@ -364,9 +307,6 @@ static void test_workers_counters_get_their_host(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_rule_fires_beyond_its_threshold),
-        cmocka_unit_test(test_all_rules_at_once_give_all_advice),
-        cmocka_unit_test(test_what_is_unknown_does_not_fire),
         cmocka_unit_test(test_status_has_the_seeds_fields_in_order),
         cmocka_unit_test(test_status_of_no_object_is_an_error),
         cmocka_unit_test(test_queries_become_arguments),
