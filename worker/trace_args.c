@@ -271,6 +271,7 @@ static void set_defaults(struct trace_args *args, const struct conf *conf)
         .max_header = (size_t)conf->trace_header_max_bytes,
         .allow_private = conf->trace_allow_private,
         .ca_file = str_from(conf->http_ca_file),
+        .block_resources = true,
     };
 }
 
