@@ -1,5 +1,5 @@
-# farm.sh - what a quickstart home consists of: PostgreSQL, six proxies, the scripted web and the three
-# programs; sourced by deploy/quickstart.
+# farm.sh - what a quickstart home consists of: PostgreSQL, seven proxies, the scripted web, a sink for tracking
+# requests and the three programs; sourced by deploy/quickstart.
 # shellcheck shell=bash disable=SC2154
 
 # Each proxy leaves through the address that it listens on, so that the target sees which one came.
@@ -11,8 +11,11 @@ proxy-3 127.0.0.4 us
 proxy-4 127.0.0.5 us
 proxy-5 127.0.0.6 ca
 proxy-6 127.0.0.7 ca
+proxy-7 127.0.0.8 us
 '
-PROCESSES='postgres web proxy-1 proxy-2 proxy-3 proxy-4 proxy-5 proxy-6 edge worker monitor'
+# Where the demo's ad has its trackers: the one host that tracking requests may go to.
+SINK=127.0.0.9
+PROCESSES='postgres web sink proxy-1 proxy-2 proxy-3 proxy-4 proxy-5 proxy-6 proxy-7 edge worker monitor'
 
 postgres_bin() { "$root/deploy/install-packages" --postgres-bin; }
 
@@ -75,15 +78,18 @@ migrate() {
 
 # The scripted web is an HTTP server and, for the proxies, the next proxy: so its .test names need no DNS.
 start_web() {
-    mkdir -p "$home/state/web"
-    own "$home/state/web"
+    mkdir -p "$home/state/web" "$home/state/sink"
+    own "$home/state/web" "$home/state/sink"
     # The programs' user may not be able to read the checkout.
     mkdir -p "$home/web"
-    cp "$root/tests/lib/web.py" "$home/web/"
+    cp "$root/tests/lib/web.py" "$root/tests/lib/sink.py" "$home/web/"
     rm -rf "$home/web/worlds"
     cp -r "$root/deploy/demo/worlds" "$home/web/"
+    sed -i "s/{sink}/$SINK:$(port sink)/g" "$home/web/worlds/film.json"
     start web /usr/bin/python3 "$home/web/web.py" --port "$(port web)" --log "$home/state/web/requests.log" "$home/web/worlds"
     watching=web wait_until 20 "the scripted web" answers 127.0.0.1 "$(port web)"
+    start sink /usr/bin/python3 "$home/web/sink.py" "$home/state/sink/ledger" "$SINK" "$(port sink)"
+    watching=sink wait_until 20 "the sink" answers "$SINK" "$(port sink)"
 }
 
 start_proxies() {
@@ -117,7 +123,7 @@ CONF
 # Pool entries follow the proxies' ports; health and history of an address that is known stay as they are.
 fill_pool() {
     local name address country
-    sql -f "$root/deploy/demo/offers.sql"
+    sql -v sink="$SINK" -f "$root/deploy/demo/offers.sql"
     while read -r name address country; do
         [ -n "$name" ] || continue
         sql -v ip="$address" -v port="$(port "$name")" -v country="$country" -f "$root/deploy/demo/pool.sql"
@@ -138,6 +144,10 @@ spool_dir = $home/state/edge
 [worker]
 children = 2
 secrets_dir = $home/secrets/proxies
+
+[tracking]
+; Sent is what the offer asks for and the table tracking_allowed_hosts agrees to: here the demo's ad, to the demo's sink.
+mode = fire
 
 [trace]
 ; The demo's proxies and targets are on loopback, which the address guard refuses otherwise.
@@ -177,6 +187,7 @@ keep_ports() {
     local name address country
     keep_port postgres
     keep_port web
+    keep_port sink "$SINK"
     keep_port edge-admin 127.0.0.1 edge
     while read -r name address country; do
         [ -z "$name" ] || keep_port "$name" "$address"

@@ -14,3 +14,11 @@ ON CONFLICT (offer_name) DO NOTHING;
 INSERT INTO proxy_providers (provider, scheme, host_template, port_template, user_template, secret_name, notes)
 VALUES ('demo', 'http', '{ip}', '{port}', 'demo', 'demo-proxy', 'the quickstart''s tinyproxies')
 ON CONFLICT (provider) DO NOTHING;
+
+-- The one ad of the demo whose trackers are called, and the one host where they may be: psql variable sink.
+INSERT INTO offers (offer_name, tracking_urls, target_country, expected_params, tracer_mode, tracking_mode, notes)
+VALUES ('film', '[{"url": "http://go.film.test/ad?page={page}"}]', 'us', '{page}', 'http_only', 'fire', 'demo')
+ON CONFLICT (offer_name) DO NOTHING;
+INSERT INTO tracking_allowed_hosts (host, owner, purpose)
+VALUES (:'sink', 'the quickstart', 'the demo''s ad calls the demo''s own sink')
+ON CONFLICT (host) DO NOTHING;

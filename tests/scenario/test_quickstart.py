@@ -8,13 +8,17 @@ import signal
 import subprocess
 import tarfile
 import tempfile
+import urllib.parse
 import urllib.request
 
 import pytest
 
 import farm
 
-PROCESSES = ["postgres", "web", "proxy-1", "proxy-2", "proxy-3", "proxy-4", "proxy-5", "proxy-6", "edge", "worker", "monitor"]
+PROCESSES = ["postgres", "web", "sink", *(f"proxy-{n}" for n in range(1, 8)), "edge", "worker", "monitor"]
+# The view of the demo's ad: (seconds, event), in the order in which they go out.
+VIEW = [(0, "impression"), (0, "impression"), (0, "start"), (0, "creativeView"), (1, "firstQuartile"), (1.5, "progress-1500"),
+        (2, "midpoint"), (3, "thirdQuartile"), (4, "complete")]
 LONG_S = 300  # a net: building takes most of it
 
 
@@ -118,7 +122,7 @@ def expected_worlds():
 
 
 def check_demo(quickstart, output):
-    assert re.findall(r"^  302 in +\d+\.\d ms +(\w+)", output, re.M) == ["shoes", "travel", "phone", "lamps", "maple", "books"]
+    assert re.findall(r"^  302 in +\d+\.\d ms +(\w+)", output, re.M) == ["shoes", "travel", "phone", "lamps", "maple", "books", "film"]
     rows = quickstart.sql("""
         SELECT jsonb_object_agg(o.offer_name, to_jsonb(r))
           FROM active_trace_requests AS r JOIN offers AS o ON o.id = r.offer_id""")
@@ -136,9 +140,39 @@ def check_demo(quickstart, output):
         assert row["ip_assigned"] in output and row["final_url"] in output
     pool = quickstart.sql("SELECT jsonb_agg(to_jsonb(p) || jsonb_build_object('rest_s', "
                           "extract(epoch FROM locked_until - last_used_at))) FROM ip_rotation_pool AS p")
-    assert [(p["status"], p["total_uses"], p["is_healthy"]) for p in pool] == [("cooldown", 1, True)] * 6
+    assert [(p["status"], p["total_uses"], p["is_healthy"]) for p in pool] == [("cooldown", 1, True)] * 7
     assert {round(p["rest_s"]) for p in pool} == {60}
     assert '"pool_utilization_percent": 100' in output
+
+
+def check_view(quickstart, output):
+    """x"""
+    rows = quickstart.sql("""
+        SELECT jsonb_agg(to_jsonb(e) || jsonb_build_object('http_status', s.http_status,
+                 'at_s', extract(epoch FROM e.due_at - v.begins_at)) ORDER BY e.due_at, e.ord, e.id)
+          FROM ad_views AS v JOIN tracking_events AS e USING (ad_view_id) JOIN tracking_event_states AS s ON s.id = e.id
+         WHERE e.is_scheduled""")
+    blocked = [row for row in rows if row["state"] == "blocked"]
+    assert [(row["host"], row["attempts"]) for row in blocked] == [("beacon.elsewhere.test", 0)]
+    sent = [row for row in rows if row["state"] == "tracked"]
+    assert len(sent) + len(blocked) == len(rows)
+    assert [(row["at_s"], row["event"]) for row in sent] == VIEW
+    assert {(row["host"], row["http_status"], row["attempts"]) for row in sent} == {("127.0.0.9", 204, 1)}
+    assert all(row["sent_at"] >= row["due_at"] and row["response_ms"] >= 0 for row in sent)
+    # The sink agrees: these requests in this order (two impressions go out together), and nothing else.
+    arrived = [line.partition(" ")[2] for line in (quickstart.home / "state/sink/ledger").read_text().splitlines()]
+    called = [urllib.parse.urlsplit(row["url"]) for row in sent]
+    assert sorted(arrived) == sorted(f"{url.path}?{url.query}" for url in called)
+    names = [urllib.parse.parse_qs(urllib.parse.urlsplit(url).query)["event"][0] for url in arrived]
+    assert names == [event.partition("-")[0] for _, event in VIEW]
+    # Nobody asked for a pause or a click: they were not sent. No other offer of the demo asks for fire.
+    assert quickstart.sql("SELECT count(*) FROM tracking_events WHERE NOT is_scheduled AND state <> 'pending'") == 0
+    assert quickstart.sql("SELECT jsonb_agg(offer_name) FROM offers WHERE tracking_mode = 'fire'") == ["film"]
+    assert quickstart.sql("SELECT jsonb_agg(host) FROM tracking_allowed_hosts") == ["127.0.0.9"]
+    printed = re.findall(r"^ (\d\.\d) +│ (\S+) +│ (tracked|blocked) +│ +(204|-) │ +(\d+|-) │ +([01]) │ (\d|-) ", output, re.M)
+    assert len(printed) == len(VIEW) + 1
+    assert [int(row[-1]) for row in printed if row[2] == "tracked"] == list(range(1, len(VIEW) + 1))
+    assert re.search(r"^ film-7 │ reel-4s +│ complete │ +4000 │ +10 │ +9 │ +0 │ +1 │ +100 │ +\d+ │ +9$", output, re.M)
 
 
 def check_safety(quickstart):
@@ -171,8 +205,9 @@ def test_two_of_them_killed_half_way_started_again_shown_and_ended(checkout, hom
     output = first.ok()
     assert list(first.pids()) == PROCESSES
     check_demo(first, output)
+    check_view(first, output)
     check_safety(first)
-    assert monitor_answers(first)["performance"]["completed_last_5min"] == 6
+    assert monitor_answers(first)["performance"]["completed_last_5min"] == 7
 
     # Again: nothing is restarted that runs already.
     before = first.pids()
