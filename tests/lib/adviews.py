@@ -5,6 +5,7 @@
     ads.allow("127.0.9.2")
     view = ads.plan([("impression", 0, url), ("start", 0, url), ("click", None, url)])
     ads.state(view)                                      {event: state, ...}
+    ads.forward(300)                                     five minutes later
     ads.settled()                                        waits until nothing is pending (and due) or sending
 """
 import uuid
@@ -61,6 +62,12 @@ class AdViews:
 
     def state(self, request):
         return {row["event"]: row["state"] for row in self.rows(request)}
+
+    def forward(self, seconds):
+        """The clock of all schedules goes forward: what is due in so many seconds is due now."""
+        self.db.run("UPDATE tracking_events SET due_at = due_at - %s * interval '1 s', expires_at = expires_at - %s * interval '1 s' "
+                    "WHERE state IN ('pending', 'waiting') AND due_at < 'infinity'", seconds, seconds)
+        self.db.run("NOTIFY tracepool_tracking")
 
     def settled(self, timeout=60):
         self.db.wait_for("SELECT NOT EXISTS (SELECT FROM tracking_events WHERE state = 'sending' "

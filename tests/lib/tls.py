@@ -22,9 +22,9 @@ def made(folder, stem, key, request, days, *signer):
 
 
 def certificate(folder, name, days, by=None):
-    """For that host name; signed by the authority in `by`, otherwise by itself; expired when days is negative."""
+    """For that host name or IPv4 address; signed by the authority in `by`, otherwise by itself; expired when days is negative."""
     stem = f"{name}-by-{by.stem}" if by else name
-    key, request = asked_for(folder, stem, name, f"subjectAltName=DNS:{name}")
+    key, request = asked_for(folder, stem, name, f"subjectAltName={'IP' if name.replace('.', '').isdigit() else 'DNS'}:{name}")
     return made(folder, stem, key, request, days, *(["-CA", by, "-CAkey", by] if by else ["-signkey", key]))
 
 

@@ -47,15 +47,16 @@ void fire_judge_answer(struct shot *s)
 
 static const char *phase_of(const struct shot *s)
 {
-    curl_off_t resolved = 0, connected = 0;
+    curl_off_t resolved = 0;
+    long port = 0; /* ours: known once the socket is connected, while the connect time waits for TLS */
 
     if (s->is_sent)
         return "sent";
     curl_easy_getinfo(s->easy, CURLINFO_NAMELOOKUP_TIME_T, &resolved);
-    curl_easy_getinfo(s->easy, CURLINFO_CONNECT_TIME_T, &connected);
+    curl_easy_getinfo(s->easy, CURLINFO_LOCAL_PORT, &port);
     if (resolved == 0)
         return "resolve";
-    return connected == 0 ? "connect" : "tls";
+    return port == 0 ? "connect" : "tls";
 }
 
 static enum err_code error_of(CURLcode code)
