@@ -46,6 +46,7 @@
     INT(   browser,  screenshot_ms,       "ms",     5000,      100,   60000,       "time a screenshot may take, within its trace's; then it is left out")\
     INT(   browser,  screenshot_max_bytes,"bytes",  2097152,   65536, 8388608,     "a larger screenshot is taken again as JPEG, and left out if that is larger too")\
     INT(   browser,  http_first_s,        "s",      5,         1,     600,         "mode auto: how long HTTP may wait for a page before a browser tries")\
+    INT(   auto,     sample_percent,      "%",      1,         0,     100,         "mode auto: of the traces that HTTP alone is enough for, how many visit the target once more with the browser, to compare")\
     CHOICE(tracking, mode,                "off verify fire",   "verify", "verify: expand and record what an ad would call, send nothing; fire: send it where offer and allowed hosts agree")\
     INT(   tracking, slots,               "",       64,        1,     1000,        "tracking requests in hand at once in one child")                \
     INT(   tracking, host_concurrency,    "",       4,         1,     100,         "tracking requests at once to one host, in one child")           \

@@ -24,6 +24,11 @@ SELECT record_pool_statistics();
 -- Compares the chains of the traces that ended since the last look with what their offers' chains look like.
 SELECT watch_chains() AS looked_at;
 
+-- name: learn
+-- What ended traces say about the modes of their offers; those that learnt or forgot something by it.
+SELECT offer_name, learnt, forgot, until::text AS until
+  FROM learn_from_traces();
+
 -- name: archive_traces
 -- Moves a slice of what is past its retention into the archive.
 SELECT archive_traces() AS archived;

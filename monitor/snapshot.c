@@ -102,6 +102,26 @@ static void on_workers(void *arg, PGresult *res, const char *sqlstate, const str
     }
 }
 
+/* Which offers mode auto takes to the browser at once from now on, and which no more. */
+static void on_learnt(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
+{
+    struct snapshot *s = arg;
+
+    (void)sqlstate;
+    s->waiting--;
+    note_failure("learn_from_traces", err);
+    if (err->code != ERR_OK)
+        return;
+    for (int i = 0; i < PQntuples(res); i++) {
+        struct str learnt = row_str(res, i, row_column(res, "learnt"));
+
+        log_info(learnt.len ? "offer.learnt" : "offer.forgot",
+                 kv("offer", row_str(res, i, row_column(res, "offer_name"))),
+                 kv("reason", learnt.len ? learnt : row_str(res, i, row_column(res, "forgot"))),
+                 kv("until", row_str(res, i, row_column(res, "until"))));
+    }
+}
+
 /* ---- what is sent ---- */
 
 static void ask(struct snapshot *s, int query, const char *value, pg_done_cb done)
@@ -170,6 +190,7 @@ static void on_tick(uv_timer_t *timer)
     status_ask(s->monitor, on_status, s);
     ask_with_silence(s, Q_WORKER_COUNTERS, on_workers);
     ask(s, Q_WATCH_CHAINS, NULL, on_done);
+    ask(s, Q_LEARN, NULL, on_learnt); /* before what it reads goes to the archive */
     ask_for_retention(s);
 }
 

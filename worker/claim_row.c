@@ -6,6 +6,7 @@
 
 #include "common/json.h"
 #include "common/pg/row.h"
+#include "worker/tracer/verdict.h"
 
 #include <string.h>
 
@@ -113,6 +114,32 @@ static unsigned read_evidence(const json_t *names)
     return set;
 }
 
+bool claim_is_sampled(struct str request_id, int percent)
+{
+    struct str tail = str_slice(request_id, request_id.len > 8 ? request_id.len - 8 : 0, request_id.len);
+    uint32_t number = 0;
+
+    for (size_t i = 0; i < tail.len; i++) {
+        char c = tail.ptr[i];
+
+        number = number * 16 + (uint32_t)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+    }
+    return number % 100 < (uint32_t)percent;
+}
+
+/* What the offer's earlier traces say about mode auto. */
+static void read_auto(const json_t *options, const struct conf *conf, struct arena *a,
+                      struct trace_claim *out)
+{
+    struct str learnt = json_get_str(options, "learnt", STR(""));
+    int64_t percent = within(json_get_int(options, "sample_percent", conf->auto_sample_percent), 0, 100);
+
+    if (out->mode != MODE_AUTO)
+        return;
+    out->learnt = verdict_is_learnt(learnt) ? arena_copy(a, learnt) : STR("");
+    out->is_sampled = claim_is_sampled(out->request_id, (int)percent);
+}
+
 static bool read_options(struct str text, const struct conf *conf, struct arena *a, struct trace_claim *out,
                          struct err *err)
 {
@@ -124,6 +151,7 @@ static bool read_options(struct str text, const struct conf *conf, struct arena 
     mode = json_get_str(options, "mode", STR("auto"));
     if (!trace_mode_from(mode, &out->mode))
         return err_set(err, ERR_BAD_INPUT, "mode \"%.*s\": auto, http_only or browser", STR_ARG(mode));
+    read_auto(options, conf, a, out);
     out->extract_only = json_get_bool(options, "extract_only", false);
     out->block_resources = json_get_bool(options, "block_resources", true);
     out->referrer = arena_copy(a, json_get_str(options, "referrer", STR("")));

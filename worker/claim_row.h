@@ -16,6 +16,13 @@ struct claim_columns {
 };
 struct claim_columns claim_columns_of(const PGresult *res);
 
+/*
+ * Whether a request is one of the percent that run both modes in mode auto. By the last eight hexadecimal
+ * digits of its id, which are random in a UUIDv7: below percent, modulo 100. In SQL:
+ * ('x' || right(request_id::text, 8))::bit(32)::bigint % 100 < percent
+ */
+bool claim_is_sampled(struct str request_id, int percent);
+
 /* "tracepool/VERSION (+contact)", or http.user_agent where the operator set one; in the arena. */
 struct str claim_user_agent(const struct conf *conf, struct arena *a);
 

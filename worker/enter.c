@@ -9,13 +9,17 @@
 #include "common/log.h"
 #include "common/metrics.h"
 
-enum { TRACER_GRACE_MS = 250 }; /* the tracer keeps its own deadline that well; ours is the net under it */
+enum {
+    TRACER_GRACE_MS = 250,  /* the tracer keeps its own deadline that well; ours is the net under it */
+    SAMPLE_LEAST_MS = 5000, /* of the trace's time, for a sample to be worth a start */
+    SAMPLE_MOST_MS = 30000, /* a sample that takes longer says nothing */
+};
 
 static void on_deadline(uv_timer_t *timer)
 {
     struct trace *t = container_of(timer, struct trace, deadline);
 
-    if (t->state != TRACE_FINISHING)
+    if (t->state != TRACE_FINISHING && !t->is_sample)
         err_set(&t->err, ERR_TRACE_TIMEOUT, "%lld ms", (long long)t->claim.timeout_ms);
     trace_step(t, EV_TIMEOUT);
 }
@@ -50,6 +54,12 @@ static bool find_secret(struct trace *t)
     return false;
 }
 
+static bool takes_browser_first(const struct trace *t)
+{
+    return t->claim.mode == MODE_BROWSER ||
+           (t->claim.learnt.len && !t->claim.is_sampled && modes_has_browser(&t->child->modes));
+}
+
 /* Whether it can be traced at all is known at once. */
 static enum trace_event enter_claimed(struct trace *t)
 {
@@ -64,7 +74,7 @@ static enum trace_event enter_claimed(struct trace *t)
         return EV_FAIL;
     if (!find_secret(t))
         return EV_FAIL;
-    return t->claim.mode == MODE_BROWSER ? EV_BROWSE : EV_GO;
+    return takes_browser_first(t) ? EV_BROWSE : EV_GO;
 }
 
 static struct trace_request request_of(const struct trace *t)
@@ -93,18 +103,42 @@ static struct trace_request request_of(const struct trace *t)
     };
 }
 
+/* HTTP's result stands: from here on nothing can fail it. */
+static bool takes_sample(const struct trace *t, const struct trace_result *http)
+{
+    return t->claim.is_sampled && modes_may_miss(http) && modes_has_room(&t->child->modes) &&
+           trace_ends_ms(t) - loop_now_ms() >= SAMPLE_LEAST_MS;
+}
+
+static enum trace_event after_http(struct trace *t, struct trace_result *http)
+{
+    struct trace_request request = request_of(t);
+    struct modes *modes = &t->child->modes;
+
+    if (modes_wants_browser(modes, &request, http)) {
+        t->http = http;
+        return EV_BROWSE;
+    }
+    if (t->claim.learnt.len && t->claim.is_sampled && modes_may_miss(http) && modes_has_browser(modes)) {
+        http->detection_reason = t->claim.learnt; /* HTTP went first to be compared, and is not believed */
+        t->http = http;
+        return EV_BROWSE;
+    }
+    t->result = http;
+    if (!takes_sample(t, http))
+        return ads_found(http) ? EV_AD : EV_DONE;
+    t->http = http;
+    t->is_sample = true;
+    t->ended_ms = loop_now_ms();
+    return EV_BROWSE;
+}
+
 static void on_http_done(void *arg, struct trace_result *result)
 {
     struct trace *t = arg;
-    struct trace_request request = request_of(t);
-    bool is_for_browser = modes_wants_browser(&t->child->modes, &request, result);
 
     t->job = NULL;
-    if (is_for_browser)
-        t->http = result;
-    else
-        t->result = result;
-    trace_step(t, is_for_browser ? EV_BROWSE : ads_found(result) ? EV_AD : EV_DONE);
+    trace_step(t, after_http(t, result));
 }
 
 static enum trace_event enter_http(struct trace *t)
@@ -117,12 +151,40 @@ static enum trace_event enter_http(struct trace *t)
     return EV_WAIT;
 }
 
+/* Both modes ran, to an end: what one saw and the other did not is what the offer learns from. */
+static void compare(struct trace *t, struct trace_result *browsed)
+{
+    struct str what;
+
+    if (!t->http || !compare_can(t->http) || !compare_can(browsed))
+        return;
+    t->browsed = browsed;
+    t->compared = compare_results(t->http, browsed);
+    what = str_from(difference_name(t->compared.difference));
+    log_info("trace.compared", kv("trace", t->claim.request_id), kv("reason", t->http->detection_reason),
+             kv("difference", what), kv_url("http", t->http->final_url),
+             kv_url("browser", browsed->final_url));
+}
+
+static bool is_unavailable(const struct trace_result *result)
+{
+    return result->err.code == ERR_MODE_UNAVAILABLE;
+}
+
 static void on_page_done(void *arg, struct trace_result *result)
 {
     struct trace *t = arg;
 
     t->page = NULL;
-    t->result = modes_choose(t->http, result);
+    if (t->claim.mode == MODE_AUTO && !t->http && is_unavailable(result)) {
+        trace_step(t, EV_GO);
+        return;
+    }
+    compare(t, result);
+    if (!t->is_sample)
+        t->result = modes_choose(t->http, result);
+    if (!t->http)
+        t->result->detection_reason = t->claim.learnt;
     trace_step(t, EV_DONE);
 }
 
@@ -130,13 +192,20 @@ static enum trace_event enter_browser(struct trace *t)
 {
     struct browser *browser = modes_browser(&t->child->modes);
     struct trace_request request = request_of(t);
+    int64_t ends_ms = trace_ends_ms(t);
 
     if (!browser) {
         err_set(&t->err, ERR_MODE_UNAVAILABLE, "mode browser: this worker has none (browser.enabled)");
         return EV_FAIL;
     }
+    if (t->is_sample && request.total_timeout_ms > SAMPLE_MOST_MS) {
+        request.total_timeout_ms = SAMPLE_MOST_MS;
+        ends_ms = loop_now_ms() + SAMPLE_MOST_MS;
+    }
+    if (t->is_sample)
+        request.evidence = 0; /* what is kept belongs to the result */
     t->page = browser_start(browser, &t->arena, &request, on_page_done, t);
-    arm_deadline(t, trace_ends_ms(t) + TRACER_GRACE_MS);
+    arm_deadline(t, ends_ms + TRACER_GRACE_MS);
     return EV_WAIT;
 }
 
@@ -171,7 +240,8 @@ static enum trace_event enter_finishing(struct trace *t)
         browser_cancel(t->page);
     t->job = NULL;
     t->page = NULL;
-    t->ended_ms = loop_now_ms();
+    if (!t->is_sample)
+        t->ended_ms = loop_now_ms();
     arm_deadline(t, t->lease_until_ms);
     finish_add(&t->child->finish, t);
     return EV_WAIT;

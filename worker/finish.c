@@ -97,11 +97,13 @@ static void log_end(const struct trace *t, struct str status)
     const struct trace_result *r = t->result;
     const struct err *err = store_error(t);
     const char *mode = r ? trace_mode_name(r->mode_used) : "";
+    struct str reason = r ? r->detection_reason : STR("");
     int hops = r ? r->chain.nhops : 0;
 
     log_info("trace.done", kv("trace", t->claim.request_id), kv("status", status),
              kv("outcome", outcome_name(store_outcome(t))), kv("attempt", t->claim.attempt), kv("mode", mode),
-             kv("hops", hops), kv("ms", t->ended_ms - t->claimed_ms), kv("ip", t->claim.ip));
+             kv("reason", reason), kv("hops", hops), kv("ms", t->ended_ms - t->claimed_ms),
+             kv("ip", t->claim.ip));
     if (err->code != ERR_OK)
         log_info("trace.failed", kv("trace", t->claim.request_id), kv_err(err));
     if (str_equal(status, STR("pending")))

@@ -54,11 +54,32 @@ struct browser *modes_browser(struct modes *m)
     return m->browser;
 }
 
+bool modes_has_browser(const struct modes *m)
+{
+    return m->browser || m->launcher;
+}
+
+bool modes_has_room(const struct modes *m)
+{
+    struct browser_counts counts;
+
+    if (!m->browser)
+        return m->launcher;
+    counts = browser_counts(m->browser);
+    return counts.waiting == 0 && counts.contexts < m->conf->browser_contexts;
+}
+
+bool modes_may_miss(const struct trace_result *http)
+{
+    return http->outcome == OUTCOME_OK &&
+           str_equal(http->detection_reason, str_from(verdict_name(VERDICT_HTTP_SUFFICIENT)));
+}
+
 void modes_limit_http(const struct modes *m, struct trace_request *request)
 {
     int64_t first_ms = m->conf->browser_http_first_s * 1000;
 
-    if (request->mode == MODE_AUTO && (m->browser || m->launcher) && request->hop_timeout_ms > first_ms)
+    if (request->mode == MODE_AUTO && modes_has_browser(m) && request->hop_timeout_ms > first_ms)
         request->hop_timeout_ms = first_ms;
 }
 
@@ -71,7 +92,7 @@ bool modes_wants_browser(const struct modes *m, const struct trace_request *requ
         return false;
     verdict = verdict_on(http, request);
     http->detection_reason = str_from(verdict_name(verdict));
-    return verdict_needs_browser(verdict) && (m->browser || m->launcher);
+    return verdict_needs_browser(verdict) && modes_has_browser(m);
 }
 
 struct trace_result *modes_choose(struct trace_result *http, struct trace_result *browser)

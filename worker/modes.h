@@ -44,6 +44,15 @@ void modes_limit_http(const struct modes *m, struct trace_request *request);
 bool modes_wants_browser(const struct modes *m, const struct trace_request *request,
                          struct trace_result *http);
 
+/* The process has a browser, or can make one. */
+bool modes_has_browser(const struct modes *m);
+/* A browser would take a trace at once, without keeping another one waiting. */
+bool modes_has_room(const struct modes *m);
+
+/* A page that HTTP found sufficient (http_sufficient): the only kind on which a browser might have seen more.
+ */
+bool modes_may_miss(const struct trace_result *http);
+
 /*
  * The browser's result of a trace in mode auto, or http when there was no browser to be had: then the HTTP
  * chain is all there is, and its detection_reason says what it lacks.

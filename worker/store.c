@@ -63,6 +63,21 @@ static void put_findings(json_t *o, const struct trace *t)
     json_put_int(o, "kb", (r->bytes + 1023) / 1024);
 }
 
+static json_t *ms_or_null(const struct trace_result *r)
+{
+    return r ? json_integer(r->total_ms) : json_null();
+}
+
+/* What the database learns from about modes: each one's time, and what a comparison of both said. */
+static void put_modes(json_t *o, const struct trace *t)
+{
+    const struct trace_result *r = t->result, *browsed = t->browsed;
+
+    json_put(o, "http_ms", ms_or_null(t->http ? t->http : r->mode_used == MODE_HTTP_ONLY ? r : NULL));
+    json_put(o, "browser_ms", ms_or_null(browsed ? browsed : r->mode_used == MODE_BROWSER ? r : NULL));
+    json_put(o, "compared", browsed ? comparison_json(&t->compared, t->http, browsed) : json_null());
+}
+
 /* One that is too large for a row is left out. */
 static void add_json(json_t *list, enum evidence kind, json_t *object)
 {
@@ -123,6 +138,7 @@ json_t *store_result_json(const struct trace *t)
     json_put_int(o, "trace_ms", t->ended_ms - t->claimed_ms);
     if (t->result && !t->is_cut) {
         put_findings(o, t);
+        put_modes(o, t);
         put_evidence(o, t);
     }
     return o;

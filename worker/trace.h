@@ -12,6 +12,7 @@
 #include "common/arena.h"
 #include "common/err.h"
 #include "worker/chain/chain.h"
+#include "worker/chain/compare.h"
 #include "worker/chain/request.h"
 
 #include <stdio.h>
@@ -29,7 +30,7 @@
 
 /*    event        what happened */
 #define TRACE_EVENTS(X)                                                         \
-    X(GO,          "it can be traced")                                          \
+    X(GO,          "it can be traced over HTTP")                                \
     X(BROWSE,      "it needs a browser: asked for, or by the verdict on the last page") \
     X(AD,          "the chain ended in an ad")                                  \
     X(DONE,        "a result, good or bad")                                     \
@@ -51,6 +52,7 @@
     X(HTTP,        FAIL,     FINISHING)                                         \
     X(HTTP,        TIMEOUT,  FINISHING)                                         \
     X(HTTP,        LET_GO,   FINISHING)                                         \
+    X(BROWSER,     GO,       HTTP)         /* learnt, but there is no browser to be had */ \
     X(BROWSER,     DONE,     FINISHING)                                         \
     X(BROWSER,     FAIL,     FINISHING)                                         \
     X(BROWSER,     TIMEOUT,  FINISHING)                                         \
@@ -89,6 +91,8 @@ struct trace_claim {
     struct trace_proxy proxy;
     struct str secret_name; /* empty: the proxy asks for no password */
     enum trace_mode mode;
+    struct str learnt;    /* mode auto: why the offer's traces take the browser at once; empty: they don't */
+    bool is_sampled;      /* mode auto: chosen to run both modes, where there is room */
     bool extract_only;    /* keep parameters and final URL, not the chain */
     bool block_resources; /* the browser loads no images, fonts and media */
     unsigned evidence;    /* what is kept beside the chain */
@@ -115,12 +119,15 @@ struct trace {
     struct browser_job *page;
     struct vast_resolve *resolve;
     json_t *ads; /* owned; what was found of an ad, for finish_traces_with_ads; NULL without one */
-    struct trace_result *http;   /* mode auto: what HTTP found before the browser took over */
-    struct trace_result *result; /* in the arena; NULL when it did not come to one */
-    struct err err;              /* why there is no result, or none yet */
-    bool is_let_go;              /* handed back untraced rather than finished */
-    bool is_cut;                 /* PostgreSQL refused the full result; send the bare error */
-    int64_t ended_ms;            /* loop clock, when the result was there */
+    struct trace_result *http;    /* mode auto: what HTTP found before the browser took over */
+    struct trace_result *result;  /* in the arena; NULL when it did not come to one */
+    bool is_sample;               /* HTTP's result stands already; the browser runs to compare */
+    struct comparison compared;   /* of what both modes found */
+    struct trace_result *browsed; /* what compared compares http with; NULL when not both came to an end */
+    struct err err;               /* why there is no result, or none yet */
+    bool is_let_go;               /* handed back untraced rather than finished */
+    bool is_cut;                  /* PostgreSQL refused the full result; send the bare error */
+    int64_t ended_ms;             /* loop clock, when the result was there */
     uv_timer_t deadline;
     bool has_deadline;         /* the timer handle was opened */
     struct trace *next, *prev; /* child's list of all traces */

@@ -89,7 +89,7 @@ void child_let_go(struct child *c)
         next = t->next;
         if (!trace_next(t->state, EV_LET_GO, &to))
             continue;
-        t->is_let_go = true;
+        t->is_let_go = !t->is_sample; /* a sample's result stands: it is not traced once more */
         trace_step(t, EV_LET_GO);
     }
 }

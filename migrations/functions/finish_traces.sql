@@ -1,7 +1,7 @@
 -- Takes a batch of results from a worker; one statement decides everything.
 --
 -- Result: {"request_id","attempt","ip","outcome","error","detail","retry","blame","final_url","params","chain",
--- "mode_used","reason","trace_ms","response_ms","kb","evidence"}. A result is accepted only while its request is still
+-- "mode_used","reason","trace_ms","response_ms","kb","http_ms","browser_ms","compared","evidence"}. A result is accepted only while its request is still
 -- processing this very attempt on this IP for this worker: a worker that lost its lease changes nothing.
 -- Evidence, where the offer asked for some: [{"kind","content_type","body","is_base64"}], kept with the attempt.
 --
@@ -30,12 +30,13 @@ BEGIN
   WITH result AS MATERIALIZED (
     SELECT r.request_id, r.attempt, r.ip, r.outcome, nullif(r.error, 'ok') AS error, r.detail,
            coalesce(r.retry, false) AS retry, coalesce(r.blame, 'none') AS blame, r.final_url, r.params, r.chain,
-           r.mode_used, r.reason, r.trace_ms, r.response_ms, r.kb, r.evidence,
+           r.mode_used, r.reason, r.trace_ms, r.response_ms, r.kb, r.evidence, r.http_ms, r.browser_ms, nullif(r.compared, 'null') AS compared,
            r.outcome IN ('ok', 'external_scheme') AS is_success
       FROM jsonb_to_recordset(p_results)
            AS r (request_id uuid, attempt integer, ip text, outcome text, error text, detail text, retry boolean,
                  blame text, final_url text, params jsonb, chain jsonb, mode_used text, reason text,
-                 trace_ms integer, response_ms integer, kb numeric, evidence jsonb)
+                 trace_ms integer, response_ms integer, kb numeric, evidence jsonb, http_ms integer,
+                 browser_ms integer, compared jsonb)
   ), lease AS MATERIALIZED (   -- pool rows first, in one order
     SELECT p.id
       FROM ip_rotation_pool p
@@ -66,8 +67,9 @@ BEGIN
      WHERE (SELECT count(*) FROM lease) >= 0   -- every pool row is locked before the first request
        AND t.request_id = r.request_id AND t.status = 'processing' AND t.attempt = r.attempt
        AND t.ip_assigned = r.ip AND t.claimed_by = p_worker
-    RETURNING t.request_id, t.attempt, t.batch_id, t.ip_locked_at, t.status, t.trace_time_ms, t.wait_time_ms,
+    RETURNING t.request_id, t.attempt, t.batch_id, t.ip_locked_at, t.status, t.trace_time_ms, t.wait_time_ms, t.offer_id,
               r.ip, r.outcome, r.error, r.detail, r.blame, r.mode_used, r.reason, r.response_ms, r.evidence,
+              r.http_ms, r.browser_ms, r.compared,
               r.blame = 'proxy' AS is_bad,
               r.blame <> 'proxy' AND (r.response_ms IS NOT NULL OR r.is_success) AS is_good
   ), freed AS (
@@ -91,10 +93,12 @@ BEGIN
        AND p.status = 'locked' AND p.locked_by_request = ended.request_id AND p.locked_by = p_worker
   ), kept AS (
     INSERT INTO trace_attempts (request_id, attempt, ip_address, worker, batch_id, started_at, ended_at, outcome,
-                                error, detail, blame, new_status, mode_used, reason, trace_ms, response_ms, wait_ms)
+                                error, detail, blame, new_status, mode_used, reason, trace_ms, response_ms, wait_ms,
+                                offer_id, http_ms, browser_ms, compared)
     SELECT ended.request_id, ended.attempt, ended.ip, p_worker, ended.batch_id, ended.ip_locked_at, v_now,
            ended.outcome, ended.error, ended.detail, ended.blame, ended.status, ended.mode_used, ended.reason,
-           ended.trace_time_ms, ended.response_ms, ended.wait_time_ms
+           ended.trace_time_ms, ended.response_ms, ended.wait_time_ms, ended.offer_id, ended.http_ms,
+           ended.browser_ms, ended.compared
       FROM ended   -- where somebody reset attempt by hand, the result counts all the same
      WHERE (SELECT a.attempt FROM trace_attempts a
              WHERE a.request_id = ended.request_id AND a.attempt = ended.attempt) IS NULL

@@ -23,6 +23,12 @@ const char *verdict_name(enum verdict v)
     return verdicts[v].name;
 }
 
+bool verdict_is_learnt(struct str name)
+{
+    return str_equal(name, str_from(verdict_name(VERDICT_LEARNT_MISSED))) ||
+           str_equal(name, str_from(verdict_name(VERDICT_LEARNT_NEEDED)));
+}
+
 bool verdict_needs_browser(enum verdict v)
 {
     assert(v < VERDICT_COUNT);

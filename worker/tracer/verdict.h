@@ -23,7 +23,9 @@
     X(EMPTY_BODY,       "empty_body",      true)    /* hardly any text, but scripts or frames */               \
     X(PARAMS_MISSING,   "params_missing",  true)    /* an expected parameter never appeared */                 \
     X(NO_REDIRECTS,     "no_redirects",    true)    /* the first page has scripts, a form or frames */         \
-    X(EVIDENCE,         "evidence",        true)    /* HTTP would do, but a screenshot or the console is wanted */
+    X(EVIDENCE,         "evidence",        true)    /* HTTP would do, but a screenshot or the console is wanted */ \
+    X(LEARNT_MISSED,    "learnt_missed",   true)    /* of the offer: HTTP missed what browsers found on samples */ \
+    X(LEARNT_NEEDED,    "learnt_needed",   true)    /* of the offer: each page of late needed a browser */
 /* clang-format on */
 
 enum verdict {
@@ -35,6 +37,8 @@ enum verdict {
 
 enum verdict verdict_on(const struct trace_result *result, const struct trace_request *request);
 const char *verdict_name(enum verdict v);
+/* Whether the name is one that an offer may have learnt (learn_from_traces); verdict_on gives no such. */
+bool verdict_is_learnt(struct str name);
 bool verdict_needs_browser(enum verdict v);
 
 #endif
