@@ -5,6 +5,7 @@ connection, its cookies and whether its TLS session was resumed. Proxy: the same
 requests and opens tunnels, all to the targets it was given. Names are never resolved.
 
     /start?owner=NAME         sets a cookie of that owner, leads to /middle, that to /end, a page
+    ...&then=http             they lead there by that scheme
     ...&close=1               the target closes each connection after its answer
 """
 import base64
@@ -85,15 +86,16 @@ class Target(Listener):
             self.log.append({"connection": number, "peer": peer, "path": url.path, "owner": query.get("owner"), "headers": headers,
                              "is_resumed": bool(self.context and connection.session_reused)})
             is_open = "close" not in query
-            connection.sendall(self.answer(url, query, is_open))
+            connection.sendall(self.answer(url, query, is_open, headers.get("host")))
         if self.context:
             connection.unwrap()  # a TLS 1.2 session that was not closed properly is not resumed
 
-    def answer(self, url, query, is_open):
+    def answer(self, url, query, is_open, host):
         lines = list(self.headers) + ([] if is_open else ["Connection: close"])
         body = b""
         if url.path in NEXT:
-            lines += [f"Location: {NEXT[url.path]}?{url.query}", f"Set-Cookie: of={query['owner']}"]
+            where = f"{query['then']}://{host}" if "then" in query else ""
+            lines += [f"Location: {where}{NEXT[url.path]}?{url.query}", f"Set-Cookie: of={query['owner']}"]
         else:
             body = b"<!doctype html><p>a page</p>"
             lines.append("Content-Type: text/html")

@@ -1,5 +1,6 @@
-"""Nothing crosses from one trace to another in one process, whatever libcurl is installed: no connection, cookie, TLS
-session, credential or HSTS note. (DNS answers: test_guard_traps.py, which has a DNS server.)
+"""Nothing crosses from one trace to another in one process or one Chromium, whatever libcurl is installed: no connection,
+cookie, TLS session, credential, HSTS note or cached page. (DNS answers: test_guard_traps.py and test_guard_browser.py, which
+have a DNS server.)
 
 The evidence is what the proxy and the target wrote down. Where a thing must not cross, the same test shows that it is
 there within a trace: a test that could not see it would prove nothing.
@@ -12,6 +13,7 @@ import subprocess
 import pytest
 
 import farm
+from tabs import Tabs
 from tapped import Proxy, Target
 from tls import certificate
 
@@ -19,6 +21,7 @@ from tls import certificate
 WHO = ["ann:one", "ann:one", "ann:two", "bob:one", "", "ann:one"]
 TLS = {"tls-1.2": ssl.TLSVersion.TLSv1_2, "tls-1.3": ssl.TLSVersion.TLSv1_3}
 AT_ONCE = [1, 6]
+KEEP = ["Cache-Control: max-age=600"]
 
 
 def traces(lines, *options):
@@ -31,11 +34,26 @@ def traces(lines, *options):
     return [results[i] for i in range(len(lines))]
 
 
-def run(proxy, scheme, at_once, *options, more=""):
+def pages(lines, at_once, *options):
+    """The same in one Chromium, which stays."""
+    with Tabs("--max-contexts", at_once, *options) as tabs:
+        begun = [tabs.begin(url, proxy, allow_private=True) for proxy, url in lines]
+        results = [tabs.result(id) for id in begun]
+        assert tabs.counts()["starts"] == 1
+    return results
+
+
+def lines_for(proxy, scheme, host, more=""):
     """One trace for each of WHO; the owner in the URL is the trace's number."""
-    urls = [f"{scheme}://localhost/start?owner={i}{more}" for i in range(len(WHO))]
-    via = [f"http://{who + '@' if who else ''}127.0.0.1:{proxy.port}" for who in WHO]
-    results = traces(list(zip(via, urls)), "--at-once", at_once, *options)
+    urls = [f"{scheme}://{host}/start?owner={i}{more}" for i in range(len(WHO))]
+    return list(zip([f"http://{who + '@' if who else ''}127.0.0.1:{proxy.port}" for who in WHO], urls))
+
+
+def run(proxy, scheme, at_once, *options, more=""):
+    return whole(traces(lines_for(proxy, scheme, "localhost", more), "--at-once", at_once, *options))
+
+
+def whole(results):
     assert [result["outcome"] for result in results] == ["ok"] * len(WHO)
     assert [len(result["chain"]) for result in results] == [3] * len(WHO)
     return results
@@ -109,8 +127,48 @@ def test_what_a_host_asked_for_is_forgotten_with_the_trace(tmp_path):
     hsts = ["Strict-Transport-Security: max-age=600"]
     with Target(file, headers=hsts) as strict, Target() as plain, Proxy(plain=plain, tunnels=strict) as proxy:
         via = f"http://ann:one@127.0.0.1:{proxy.port}"
-        run_all = [(via, "https://localhost/start?owner=0"), (via, "http://localhost/start?owner=1")]
+        run_all = [(via, "https://localhost/start?owner=0&then=http"), (via, "http://localhost/start?owner=1")]
         first, second = traces(run_all, "--ca", file)
-    assert {hop["url"].split(":")[0] for hop in first["chain"]} == {"https"}
+    assert [hop["url"].split(":")[0] for hop in first["chain"]] == ["https"] * 3, "though it was led to http"
+    assert {hop["url"].split(":")[0] for hop in second["chain"]} == {"http"}
+    assert {entry["owner"] for entry in plain.log} == {"1"}
+
+
+# --- the contexts of one Chromium -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at_once", AT_ONCE)
+def test_plain_pages(at_once):
+    with Target(headers=KEEP) as target, Proxy(plain=target) as proxy:
+        whole(pages(lines_for(proxy, "http", "shop.test"), at_once))
+    assert all(len(owners) == 1 for owners in by(target.log, "connection", lambda entry: entry["owner"]).values())
+    assert collections.Counter(entry["path"] for entry in target.log) == {path: len(WHO) for path in ("/start", "/middle", "/end")}
+    assert_credentials_fit(target, proxy)
+    assert_cookies_stayed(target)
+
+
+@pytest.mark.parametrize("version", TLS.values(), ids=TLS)
+@pytest.mark.parametrize("at_once", AT_ONCE)
+def test_tunnelled_pages(tmp_path, at_once, version):
+    """The target closes after each answer: within a trace its session is resumed, the next trace begins anew."""
+    file = certificate(tmp_path, "shop.test", 2)
+    with Target(file, version, KEEP) as target, Proxy(tunnels=target) as proxy:
+        whole(pages(lines_for(proxy, "https", "shop.test", "&close=1"), at_once, "--ca", file))
+    owners = by(target.log, "connection", lambda entry: entry["owner"])
+    assert all(len(names) == 1 for names in owners.values())
+    assert_credentials_fit(target, proxy)
+    assert_cookies_stayed(target)
+    resumed = by(target.log, "path", lambda entry: entry["is_resumed"])
+    assert resumed == {"/start": {False}, "/middle": {True}, "/end": {True}}
+
+
+def test_what_a_host_asked_for_is_forgotten_with_the_context(tmp_path):
+    file = certificate(tmp_path, "shop.test", 2)
+    hsts = ["Strict-Transport-Security: max-age=600"]
+    with Target(file, headers=hsts) as strict, Target() as plain, Proxy(plain=plain, tunnels=strict) as proxy:
+        via = f"http://ann:one@127.0.0.1:{proxy.port}"
+        urls = ["https://shop.test/start?owner=0&then=http", "http://shop.test/start?owner=1"]
+        first, second = pages([(via, url) for url in urls], 1, "--ca", file)
+    assert [hop["url"].split(":")[0] for hop in first["chain"]] == ["https"] * 3, "though it was led to http"
     assert {hop["url"].split(":")[0] for hop in second["chain"]} == {"http"}
     assert {entry["owner"] for entry in plain.log} == {"1"}

@@ -218,6 +218,51 @@ static void with_other_cookies_it_is_none(void **state)
                  "302 start http://a.test/\n302 http_302 http://a.test/\n200 http_302 http://a.test/c\n");
 }
 
+/* What Chromium says when a host wants https: a 307 that came over no connection. */
+static void goes_to_https(struct fixture *f, const char *url, const char *https, int port)
+{
+    follows(f, url);
+    redirects(f, 307, https);
+    eventf(
+        f, "Network.requestWillBeSent",
+        "{\"requestId\":\"D%d\",\"type\":\"Document\",\"frameId\":\"F\",\"timestamp\":1.5,\"request\":{"
+        "\"url\":\"%s\"},\"redirectResponse\":{\"status\":307,\"remotePort\":%d,\"encodedDataLength\":%d}}",
+        f->documents, https, port, port ? 90 : 0);
+    eventf(f, "Fetch.requestPaused",
+           "{\"requestId\":\"I%d\",\"networkId\":\"D%d\",\"frameId\":\"F\",\"resourceType\":\"Document\","
+           "\"redirectedRequestId\":\"I\",\"request\":{\"url\":\"%s\",\"method\":\"GET\"}}",
+           f->documents, f->documents, https);
+}
+
+static void a_host_that_wants_https_is_one_hop(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.request.url = STR("https://a.test/");
+    f->options.request.max_hops = 2;
+    begin(f);
+    asks(f, "https://a.test/");
+    redirects(f, 302, "http://a.test/2");
+    goes_to_https(f, "http://a.test/2", "https://a.test/2", 0);
+    answers(f, 200, "");
+    loads(f);
+    expires(f);
+    expect_chain(f, OUTCOME_OK, "302 start https://a.test/\n200 http_302 https://a.test/2\n");
+}
+
+static void one_that_only_looks_so_is_two(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.request.url = STR("https://a.test/");
+    f->options.request.max_hops = 2;
+    begin(f);
+    asks(f, "https://a.test/");
+    redirects(f, 302, "http://a.test/2");
+    goes_to_https(f, "http://a.test/2", "https://a.test/2", 1080);
+    expect_chain(f, OUTCOME_TOO_MANY_HOPS, "302 start https://a.test/\n307 http_302 http://a.test/2\n");
+}
+
 static void hops_are_counted(void **state)
 {
     struct fixture *f = *state;
@@ -292,6 +337,8 @@ int main(void)
         TEST(one_that_never_leaves_is_not),
         TEST(the_same_url_with_the_same_cookies_is_a_loop),
         TEST(with_other_cookies_it_is_none),
+        TEST(a_host_that_wants_https_is_one_hop),
+        TEST(one_that_only_looks_so_is_two),
         TEST(hops_are_counted),
         TEST(a_page_that_shows_itself_again_has_been_reached),
         TEST(who_waits_for_more_than_ten_seconds_is_not_followed),

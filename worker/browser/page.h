@@ -162,6 +162,7 @@ struct page {
     double asked_at_s;           /* Chromium's clock: the last hop's start */
     double asked_next_s;         /* and the start of what may become the next */
     bool is_repeated;            /* it had been visited with the same cookies */
+    bool is_unchecked;           /* its redirect may be Chromium's own (HSTS) and was not judged yet */
     bool is_refused;             /* what was asked for last was aborted by us */
     bool is_shown;               /* its answer became the page's document */
     struct page_id refused_auth; /* a request that has had its credentials */

@@ -76,6 +76,14 @@ static bool end_with_bad_location(struct page *p, const struct err *why)
     return false;
 }
 
+/* As Chromium words its own redirect of a host that wants https; what it was is known with the next request.
+ */
+static bool may_be_own(struct page *p, const struct url *to)
+{
+    return page_hop(p)->status == 307 && str_equal(p->url.scheme, STR("http")) &&
+           str_equal(to->scheme, STR("https")) && str_equal(to->host, p->url.host);
+}
+
 /* True when Chromium may follow. */
 static bool take_redirect(struct page *p)
 {
@@ -92,7 +100,8 @@ static bool take_redirect(struct page *p)
         page_end_with_link(p, &url, page_via_of_status(page_hop(p)->status));
         return false;
     }
-    return page_may_follow(p);
+    p->is_unchecked = may_be_own(p, &url);
+    return p->is_unchecked || page_may_follow(p);
 }
 
 bool page_take_answer(struct page *p, const json_t *params)

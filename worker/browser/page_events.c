@@ -35,6 +35,13 @@ static void leave_for_app(struct page *p, struct str text)
     page_end_with_link(p, &url, wish.via);
 }
 
+/* Nobody was asked: Chromium itself goes to https, because the host wants it (HSTS). */
+static bool is_own_redirect(const json_t *response)
+{
+    return json_get_int(response, "status", 0) == 307 && !json_get_int(response, "remotePort", -1) &&
+           !json_get_int(response, "encodedDataLength", -1);
+}
+
 static void on_request(struct page *p, const json_t *params)
 {
     const json_t *request = json_object_get(params, "request");
@@ -48,6 +55,8 @@ static void on_request(struct page *p, const json_t *params)
     if (redirect && is_document(p, params) && page_hop(p)) {
         page_keep_response(p, page_hop(p), redirect);
         page_keep_end(p, page_hop(p), at_s, 0);
+        if (is_own_redirect(redirect))
+            page_hop(p)->status = 0;
     }
     if (!redirect && !str_starts(url, STR("http:")) && !str_starts(url, STR("https:")))
         leave_for_app(p, url);

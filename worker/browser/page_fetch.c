@@ -149,9 +149,11 @@ static void on_cookies(struct page *p, const json_t *result, const struct err *e
 {
     struct page_held held = p->held;
     struct page_visit now = {.cookies = cookie_state(result)};
+    bool is_due = p->is_unchecked && !held.is_internal;
 
     if (!held.is_there)
         return;
+    p->is_unchecked = false;
     p->held.is_there = false;
     if (err->code != ERR_OK)
         return page_fail(p, err);
@@ -160,7 +162,7 @@ static void on_cookies(struct page *p, const json_t *result, const struct err *e
     now.url = url_without_fragment(&held.url);
     if (is_passed_over(p, &held, &now))
         pass_over(p, page_id_str(&held.fetch));
-    else if (held.is_redirect || page_may_follow(p))
+    else if ((held.is_redirect && !is_due) || page_may_follow(p))
         visit(p, &held, &now);
 }
 
