@@ -160,6 +160,15 @@ def test_a_name_that_rebinds_is_refused_the_second_time():
     assert {request["path"] for request in report["requests"]} == {"/", "/to-private"}
 
 
+def test_a_dns_answer_stays_in_its_trace():
+    """Two traces in one Chromium: each asks for itself, and the second one gets, and is refused, another answer."""
+    names = {"rebinds.shop.example": {"A": [[world.PUBLIC_4], ["127.0.0.1"]]}}
+    results, report = trace_directly(["http://rebinds.shop.example/"] * 2, {}, names)
+    assert sorted(result["outcome"] for result in results) == ["blocked", "ok"]
+    assert report["questions"].count(["rebinds.shop.example", "A"]) == 2
+    assert report["trapped"] == []
+
+
 @pytest.mark.parametrize("kind", [*MOVES, *TRIES])
 def test_the_traps_work(kind):
     """What the guard lets through on request is seen by the traps: else none of this would prove anything."""
