@@ -33,7 +33,7 @@ function attempts(list) {
 
 async function save(item, id) {
   const url = URL.createObjectURL(await evidence({ id, attempt: item.attempt, kind: item.kind }));
-  const ending = { har: "har", screenshot: item.content_type.split("/")[1], cookies: "json", console: "json", vast: "xml" }[item.kind];
+  const ending = { har: "har", screenshot: item.content_type.split("/")[1], cookies: "json", console: "json", vast: "json" }[item.kind];
   h("a", { href: url, download: `${id}-${item.attempt}-${item.kind}.${ending}` }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10000);
 }
@@ -51,11 +51,36 @@ function picture(item, id) {
   return image;
 }
 
+const place = (m) => [m.source, m.line, m.column].filter(Boolean).join(":");
+
+const LISTS = {
+  cookies: (kept) => table("Cookies", [["Cookie"], ["Value", "wide"], ["Host"], ["Path"], ["Until"], ["Flags"]], kept.map((c, i) =>
+    ({ key: `cookie ${i}`, cells: [c.name, h("span", { class: "breaks" }, show(c.value)), `${c.domain}${c.host_only ? "" : " and below"}`, c.path, c.expires ? time(c.expires) : "session",
+      [c.secure && "secure", c.http_only && "http only", c.same_site].filter(Boolean).join(", ") || "–"] })), "No cookie was set in the end."),
+  console: (kept) => table("Console", [["Hop"], ["Kind"], ["Message", "wide"], ["Where", "wide"]], kept.map((m, i) =>
+    ({ key: `message ${i}`, cells: [m.hop === null ? "–" : String(m.hop), badge(m.kind), h("span", { class: "breaks" }, m.text), place(m) || "–"] })), "No script complained."),
+};
+
+// Asked for once, like pictures.
+const lists = new Map();
+
+function listed(item, id) {
+  const key = `${id} ${item.attempt} ${item.kind}`, box = h("div", { class: "kept", "data-key": key }, lists.get(key) && LISTS[item.kind](lists.get(key)));
+  if (!lists.has(key))
+    evidence({ id, attempt: item.attempt, kind: item.kind }).then((blob) => blob.text()).then((text) => {
+      const said = JSON.parse(text);
+      lists.set(key, (item.kind === "cookies" ? said.cookies : said.messages) || []);
+      for (const shown of document.querySelectorAll("div.kept")) if (shown.dataset.key === key) shown.replaceChildren(LISTS[item.kind](lists.get(key)));
+    }).catch(() => {});
+  return box;
+}
+
 function evidences(list, id) {
   const shot = list.find((e) => e.kind === "screenshot");
   return card("Evidence", list.length ? h("ul", { class: "plainlist" }, list.map((e) => h("li", {},
-    h("button", { type: "button", onclick: () => save(e, id) }, `Save ${e.kind === "har" ? "HAR" : e.kind}`), h("span", { class: "quiet" }, ` attempt ${e.attempt} · ${bytes(e.bytes)} · ${e.content_type}`))))
-    : h("p", { class: "quiet" }, "None was kept. An offer asks for it: UPDATE offers SET evidence = '{screenshot,har}'."), shot && picture(shot, id));
+    h("button", { type: "button", onclick: () => save(e, id) }, `Save ${e.kind === "har" ? "HAR" : e.kind}`), h("span", { class: "quiet" }, ` attempt ${e.attempt} · ${bytes(e.bytes)} · ${e.content_type}`, e.keep_until && [" · kept until ", time(e.keep_until)]))))
+    : h("p", { class: "quiet" }, "None was kept. An offer asks for it: UPDATE offers SET evidence = '{screenshot,har,cookies,console}'."), shot && picture(shot, id),
+    ["cookies", "console"].map((kind) => list.find((e) => e.kind === kind)).filter(Boolean).map((item) => listed(item, id)));
 }
 
 function events(list) {

@@ -53,7 +53,8 @@ function evidence(hop, parts) {
       ["Received", `${bytes(hop.header_bytes)} head, ${bytes(hop.body_bytes)} body`],
       ["Phases", parts.length ? parts.map((p) => `${PHASES.find(([n]) => n === p.name)[1]} ${ms(p.length)}`).join(" · ") : "–"],
       hop.cookies_set?.length > 0 && ["Cookies set", hop.cookies_set.join(", ")],
-      tls && ["TLS", [tls.version, tls.subject && `subject ${tls.subject}`, tls.issuer && `issuer ${tls.issuer}`, tls.not_after && `until ${tls.not_after}`, tls.error].filter(Boolean).join(" · ")]]),
+      tls && ["TLS", [tls.version, tls.alpn, tls.subject && `subject ${tls.subject}`, tls.issuer && `issuer ${tls.issuer}`, tls.not_before && `from ${tls.not_before}`, tls.not_after && `until ${tls.not_after}`,
+        tls.names?.length > 0 && `for ${tls.names.join(", ")}${tls.names_total > tls.names.length ? ` and ${tls.names_total - tls.names.length} more` : ""}`, tls.error].filter(Boolean).join(" · ")]]),
     hop.headers?.length > 0 && h("dl", { class: "headers" }, hop.headers.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))));
 }
 

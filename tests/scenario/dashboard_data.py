@@ -140,6 +140,12 @@ def add_browser_extras(db, request):
     """Evidence and an ad view for one trace."""
     db.run("INSERT INTO trace_evidence (request_id, attempt, kind, content_type, body) VALUES (%s, 1, 'screenshot', 'image/png', %s), "
            "(%s, 1, 'har', 'application/json', %s)", request, png(640, 400), request, json.dumps({"log": {"version": "1.2", "entries": []}}).encode())
+    for kind, kept in (("cookies", {"cookies": [{"name": "sid", "value": HOSTILE, "domain": "shop.example", "host_only": False, "path": "/", "expires": None,
+                                                 "secure": True, "http_only": True, "same_site": "Lax"}], "left_out": 0}),
+                       ("console", {"messages": [{"kind": "exception", "text": f"Uncaught TypeError: {HOSTILE}", "source": "https://shop.example/app.js",
+                                                  "line": 10, "column": 5, "hop": 4, "page": "https://shop.example/"}], "left_out": 0})):
+        db.run("INSERT INTO trace_evidence (request_id, attempt, kind, content_type, body) VALUES (%s, 1, %s, 'application/json', %s)",
+               request, kind, json.dumps(kept).encode())
     view = str(uuid.UUID(int=7, version=4))
     for i, (event, ord_, state) in enumerate((("impression", 0, "tracked"), ("start", 10, "tracked"), ("firstQuartile", 25, "waiting"), ("complete", 100, "pending"))):
         db.run("INSERT INTO tracking_events (request_id, ad_view_id, event, ord, is_billing, url_template, url, host, dedup_key, state, attempts, response_ms) "

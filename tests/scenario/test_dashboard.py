@@ -293,6 +293,9 @@ def test_trace_shows_its_chain_as_a_waterfall(house, page):
     page.click(".hop:nth-child(2) summary")
     page.see(".hop:nth-child(2) details[open]", "affsess, vid")
     page.until("document.querySelector('img.screenshot')?.naturalWidth === 640")
+    for words in ("kept until", "shop.example and below", "secure, http only, Lax", "Uncaught TypeError: " + dashboard_data.HOSTILE[:20],
+                  "https://shop.example/app.js:10:5"):
+        page.see("main", words)
     for words in ("firstQuartile", "tracked", "Save HAR", "farm-1.2201.1", "js redirect", "utm_medium"):
         page.see("main", words)
     dashboard_data.insert_trace(house.db, tracking_url="https://other.example/", status="skipped", skip_reason="bot")  # a refresh
