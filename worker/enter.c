@@ -185,7 +185,7 @@ static void on_page_done(void *arg, struct trace_result *result)
         t->result = modes_choose(t->http, result);
     if (!t->http)
         t->result->detection_reason = t->claim.learnt;
-    trace_step(t, EV_DONE);
+    trace_step(t, ads_found(t->result) ? EV_AD : EV_DONE);
 }
 
 static enum trace_event enter_browser(struct trace *t)

@@ -53,6 +53,7 @@
     X(HTTP,        TIMEOUT,  FINISHING)                                         \
     X(HTTP,        LET_GO,   FINISHING)                                         \
     X(BROWSER,     GO,       HTTP)         /* learnt, but there is no browser to be had */ \
+    X(BROWSER,     AD,       ADS)                                               \
     X(BROWSER,     DONE,     FINISHING)                                         \
     X(BROWSER,     FAIL,     FINISHING)                                         \
     X(BROWSER,     TIMEOUT,  FINISHING)                                         \

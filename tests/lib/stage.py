@@ -6,7 +6,7 @@
         web.visits("http://go.test/")                     who came: .url, .peer, .headers, .at (monotonic)
 
 It is origin and forward proxy in one, on 127.0.0.1: names are never resolved. A URL that was added with a query
-answers that query alone; one without answers any. A response has status, headers, body, delay_ms and drop (close
+answers that query alone; one without answers any. A response has status, headers, body (or bytes), delay_ms and drop (close
 without an answer), as in the scenario files of web.py, which is the one for fixed worlds. With auth=(user, password)
 it is a proxy that asks for them (407).
 """
@@ -58,7 +58,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if response.get("drop"):
             self.close_connection = True
             return
-        body = response.get("body", "").encode()
+        body = response.get("bytes") or response.get("body", "").encode()
         try:
             self.send_response(response["status"])
             for name, value in response.get("headers", []):

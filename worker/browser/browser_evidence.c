@@ -17,9 +17,9 @@ enum {
 };
 
 /* The last one to arrive ends the wait. */
-static void arrived(struct browser_job *job, enum evidence kind)
+void evidence_arrived(struct browser_job *job, unsigned bit)
 {
-    job->awaited &= ~evidence_bit(kind);
+    job->awaited &= ~bit;
     job_arm(job);
 }
 
@@ -55,7 +55,7 @@ static void on_cookies(struct browser_job *job, const json_t *result, const stru
     json_array_foreach(json_object_get(result, "cookies"), i, cookie) keep_cookie(&job->page, cookie);
     if (err->code != ERR_OK)
         page_note(&job->page, "cookies left out: %s", err->detail);
-    arrived(job, EVIDENCE_COOKIES);
+    evidence_arrived(job, COOKIES);
 }
 
 static void ask_for_cookies(struct browser_job *job)
@@ -109,7 +109,7 @@ static void on_jpeg(struct browser_job *job, const json_t *result, const struct 
     else if (!keep_picture(job, data, STR("image/jpeg")))
         page_note(&job->page, "screenshot left out: %zu bytes are more than there is room for",
                   data.len / 4 * 3);
-    arrived(job, EVIDENCE_SCREENSHOT);
+    evidence_arrived(job, SCREENSHOT);
 }
 
 /* A picture full of photographs is small as JPEG, and one of text is clear as PNG. */
@@ -123,7 +123,7 @@ static void on_png(struct browser_job *job, const json_t *result, const struct e
         page_note(&job->page, "screenshot left out: %s", err->detail);
     else if (!keep_picture(job, data, STR("image/png")))
         return ask_for_jpeg(job);
-    arrived(job, EVIDENCE_SCREENSHOT);
+    evidence_arrived(job, SCREENSHOT);
 }
 
 /* --- when ------------------------------------------------------------------------------------------- */
@@ -147,6 +147,8 @@ static void begin(struct browser_job *job, unsigned wanted, int64_t left_ms)
         ask_for_cookies(job);
     if (wanted & SCREENSHOT)
         ask_for_png(job);
+    if (wanted & EVIDENCE_BODY)
+        body_ask(job);
 }
 
 static void note_missing(struct browser_job *job, unsigned missing, const char *why)
@@ -154,6 +156,8 @@ static void note_missing(struct browser_job *job, unsigned missing, const char *
     for (int kind = 0; kind < EVIDENCE_COUNT; kind++)
         if (evidence_has(missing, (enum evidence)kind))
             page_note(&job->page, "%s left out: %s", evidence_name((enum evidence)kind), why);
+    if (missing & EVIDENCE_BODY)
+        page_note(&job->page, "the last answer could not be read: %s", why);
 }
 
 bool evidence_is_awaited(const struct browser_job *job)
@@ -171,6 +175,8 @@ bool evidence_gather(struct browser_job *job)
             note_missing(job, job->awaited, "it did not come in time");
         return evidence_is_awaited(job);
     }
+    if (body_is_wanted(job))
+        wanted |= EVIDENCE_BODY;
     if (!wanted)
         return false;
     if (!is_tab_alive(job) || left_ms <= 0) {

@@ -121,6 +121,14 @@ void job_ask(struct browser_job *job, struct str session, const char *method, js
  */
 bool evidence_gather(struct browser_job *job);
 bool evidence_is_awaited(const struct browser_job *job);
+/* One bit of job->awaited is there, or will not come. */
+void evidence_arrived(struct browser_job *job, unsigned bit);
+
+/* browser_body.c */
+enum { EVIDENCE_BODY = 1 << EVIDENCE_COUNT }; /* in job->awaited, beside what a request wants kept */
+bool body_is_wanted(struct browser_job *job);
+/* Asks for the last answer; it becomes result->body when it is XML. */
+void body_ask(struct browser_job *job);
 
 /* browser.c */
 /* Starts what can be started: Chromium, and traces in it. */

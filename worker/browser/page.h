@@ -165,6 +165,7 @@ struct page {
     bool is_unchecked;           /* its redirect may be Chromium's own (HSTS) and was not judged yet */
     bool is_refused;             /* what was asked for last was aborted by us */
     bool is_shown;               /* its answer became the page's document */
+    bool is_alone;               /* and it has asked for nothing else */
     struct page_id refused_auth; /* a request that has had its credentials */
 
     struct page_wish wish;

@@ -138,6 +138,7 @@ static void visit(struct page *p, const struct page_held *held, const struct pag
     p->relay_err = (struct err){.code = ERR_OK};
     p->document_bytes = 0;
     p->is_document_whole = p->is_shown = false;
+    p->is_alone = true;
     p->asked_at_s = p->asked_next_s;
     if (guard_allows_hop(&held->url, &policy, &p->result->err))
         return let_go(p, page_id_str(&p->session), page_id_str(&held->fetch));
@@ -273,6 +274,7 @@ static void judge_other(struct page *p, struct str session, const json_t *params
     }
     if (str_equal(type, STR("Document")))
         page_note(p, "frame: %.*s", STR_ARG(url));
+    p->is_alone = false;
     let_go(p, session, fetch);
 }
 
