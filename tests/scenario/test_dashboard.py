@@ -7,7 +7,6 @@ import http.client
 import json
 import re
 import signal
-import threading
 import types
 import urllib.parse
 
@@ -17,7 +16,7 @@ import dashboard_data
 import farm
 from chromium import Page
 from cluster import OWNER
-from test_monitor import TOKEN, Api, monitor, options  # noqa: F401  (monitor is a fixture)
+from monitors import TOKEN, Api, monitor, options  # noqa: F401  (monitor is a fixture)
 
 VIEWS = ("", "traces", "offers", "offer/summer-shoes", "pool", "alerts", "trace/{http}", "trace/{browser}", "trace/{failed}",
          "trace/" + dashboard_data.HOSTILE_ID)
@@ -178,27 +177,53 @@ def test_evidence_comes_as_it_was_kept_and_runs_nothing(house):
     house.db.run("DELETE FROM trace_evidence WHERE request_id = %s", house.kinds["http"])
 
 
-def test_changes_answers_when_something_has_changed(house):
-    version = get(house, "changes")["version"]
-    answers = []
-    waiting = threading.Thread(target=lambda: answers.append(get(house, "changes", since=version)))
-    waiting.start()
+class Stream:
+    """The server-sent events of the call for changes."""
+
+    def __init__(self, api):
+        self.connection = http.client.HTTPConnection("127.0.0.1", api.port, timeout=farm.PATIENCE_S)
+        self.connection.request("GET", "/dashboard/v1/changes", headers={"Authorization": f"Bearer {TOKEN}"})
+        self.answer = self.connection.getresponse()
+        assert (self.answer.status, self.answer.headers["Content-Type"]) == (200, "text/event-stream")
+
+    def version(self):
+        """The next one; None when the stream has ended."""
+        while line := self.answer.readline().decode():
+            if line.startswith("data: "):
+                return json.loads(line[6:])["version"]
+        return None
+
+
+def test_a_stream_tells_when_something_has_changed(house):
+    stream, other = Stream(house.api), Stream(house.api)
+    first = stream.version()
+    assert first and other.version() == first
     dashboard_data.insert_trace(house.db, tracking_url="https://shop.example/", status="skipped", skip_reason="bot")
-    waiting.join(farm.PATIENCE_S)
-    assert answers[0]["version"] != version
+    second = stream.version()
+    assert second not in (None, first) and other.version() == second
+    stream.connection.close()
+    dashboard_data.insert_trace(house.db, tracking_url="https://shop.example/", status="skipped", skip_reason="bot")
+    assert other.version() not in (None, first, second), "one who has gone takes nobody along"
+    status, headers, body = house.api.call("HEAD", "/dashboard/v1/changes")
+    assert (status, headers["Content-Type"], body) == (200, "text/event-stream", "")
 
 
-def test_end_of_the_program_answers_who_waits_for_changes(db, monitor):  # noqa: F811
+def test_the_programs_end_is_the_streams_end(db, monitor):  # noqa: F811
     api = monitor("--monitor.interval_s=3600", ready="database.up")
     db.wait_for("SELECT count(*) = 1 FROM ip_pool_statistics")   # its only one: nothing changes from here on
-    version = api.json("GET", "/dashboard/v1/changes")[1]["version"]
-    waiting = http.client.HTTPConnection("127.0.0.1", api.port, timeout=farm.PATIENCE_S)
-    waiting.request("GET", f"/dashboard/v1/changes?since={version}", headers={"Authorization": f"Bearer {TOKEN}"})
-    assert api.json("GET", "/dashboard/v1/pool")[0] == 200   # the loop has turned: the first one waits now
+    stream = Stream(api)
+    assert stream.version()
     api.program.signal(signal.SIGTERM)
-    answer = waiting.getresponse()
-    assert answer.status == 503 and "being stopped" in json.loads(answer.read())["error"]
+    assert stream.version() is None
     assert api.program.wait() == 0
+
+
+def test_more_listeners_than_there_is_room_for(house):
+    """The one that has listened longest is let go; its page asks again."""
+    streams = [Stream(house.api) for _ in range(65)]
+    heard = list(iter(streams[0].version, None))
+    assert heard, "and then its end"
+    assert all(stream.version() for stream in streams[1:])
 
 
 # ---- in the browser
@@ -227,11 +252,13 @@ def test_overview_shows_the_house(house, page):
         page.see("main", words)
     assert page.js("document.querySelectorAll('.tile').length") == 8
     assert "US" in page.js("document.querySelector('main').innerText")
+    page.see("main", "Clicks answered within 500 ms")
+    assert page.js("document.querySelectorAll('[data-key=\"Pool in use, peak of the day\"] .badge').length") == 1
     page.click("text=24 h")
     page.see("[aria-pressed=true]", "24 h")
     page.until("document.querySelectorAll('.chart svg path.line').length >= 6")
     labels = page.js("[...document.querySelectorAll('.chart svg')].map((s) => s.getAttribute('aria-label'))")
-    assert len(labels) == 4 and all(re.search(r"now \S+.*lowest \S+.*highest \S+", label) for label in labels)
+    assert len(labels) == 6 and all(re.search(r"now \S+.*lowest \S+.*highest \S+", label) for label in labels)
     assert page.js("document.querySelectorAll('.chart:first-child path.line').length") >= 2, "the hour without snapshots is a gap"
     page.setViewportSize({"width": 1280, "height": 1250})
     page.shot("home-light", full=False)

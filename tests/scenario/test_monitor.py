@@ -14,87 +14,15 @@ import pytest
 
 import farm
 from cluster import OWNER, Cluster
+from monitors import TOKEN, Api, add_ips, add_requests, beat, monitor, options, verb  # noqa: F401  (monitor is a fixture)
 
-TOKEN = "correct-horse-battery"
 STATUS = "/functions/v1/pool-monitor"
 BATCH = "/functions/v1/trace-worker"
-
-
-class Api:
-    """Calls of one running monitor."""
-
-    def __init__(self, program, token=TOKEN):
-        self.program = program
-        self.token = token
-        self.port = int(program.events("monitor.ready")[0]["port"])
-
-    def call(self, method, path, body=None, token=None, headers=None):
-        """(status, headers, body as text)"""
-        token = self.token if token is None else token
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=farm.PATIENCE_S)
-        headers = {**({"Authorization": f"Bearer {token}"} if token else {}), **(headers or {})}
-        body = json.dumps(body) if isinstance(body, (dict, list)) else body
-        connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        text = answer.read().decode()
-        connection.close()
-        return answer.status, answer.headers, text
-
-    def json(self, method, path, body=None, **more):
-        """(status, object)"""
-        status, headers, text = self.call(method, path, body, **more)
-        assert headers["Content-Type"] == "application/json"
-        return status, json.loads(text)
-
-
-def options(*more):
-    return ["--api.listen=127.0.0.1:0", "--monitor.interval_s=1", "--monitor.batch_wait_s=1", *more]
-
-
-@pytest.fixture
-def monitor(start, db):
-    """monitor(options...): the running program on db, as an Api; tokens and URL as given or as usual."""
-
-    def start_monitor(*more, url=None, ready=None, **environment):
-        settings = {"DATABASE_URL": url or db.url_as("tracepool_monitor"), "TRACEPOOL_API_TOKEN": TOKEN, **environment}
-        settings = {name: value for name, value in settings.items() if value is not None}
-        program = start("tracepool-monitor", *options(*more), ready="monitor.ready", **settings)
-        if ready:
-            program.wait_event(ready)
-        return Api(program)
-
-    return start_monitor
 
 
 @pytest.fixture
 def api(monitor):
     return monitor(ready="database.up")
-
-
-def verb(db, *arguments, url=None, **environment):
-    """A verb of the program: (exit status, standard output, standard error)."""
-    done = subprocess.run([farm.binary("tracepool-monitor"), *arguments], text=True, capture_output=True,
-                          timeout=farm.PATIENCE_S,
-                          env={"PATH": "/usr/bin:/bin", "DATABASE_URL": url or db.url_as("tracepool_monitor"), **environment})
-    return done.returncode, done.stdout, done.stderr
-
-
-def add_ips(db, count, country="us", provider="other"):
-    db.run("INSERT INTO ip_rotation_pool (ip_address, ip_port, country, provider) "
-           "SELECT %s || '-' || %s || '-' || i, '7000', %s, %s FROM generate_series(1, %s) AS i",
-           provider, country, country, provider, count)
-
-
-def add_requests(db, count, country="us"):
-    db.run("INSERT INTO active_trace_requests (request_id, tracking_url, target_country) "
-           "SELECT gen_random_uuid(), 'https://shop.test/' || i, %s FROM generate_series(1, %s) AS i", country, count)
-
-
-def beat(db, incarnation="test.1.1", host="test", counters=True):
-    db.run("SELECT process_heartbeat(%s::jsonb)", json.dumps({
-        "incarnation": incarnation, "program": "worker", "host": host, "pid": 1, "version": "test",
-        "started_ms_ago": 1000,
-        "counters": {'tracepool_traces_total{status="completed"}': 7} if counters else {}}))
 
 
 # ---- pool-monitor
@@ -129,12 +57,14 @@ def test_status_counts_work_and_warns_of_a_long_queue(db, api):
     add_ips(db, 4)
     add_requests(db, 25)
     add_requests(db, 2, "ca")
+    beat(db)
     db.run("SELECT * FROM claim_traces(2, 'test.1.1', 60000, NULL, NULL, NULL)")
     answer = api.json("GET", STATUS)[1]
     assert answer["active_requests"] == {"total": 27, "pending": 25, "processing": 2, "by_country": {"us": 25, "ca": 2}}
     assert answer["health"]["pool_utilization_percent"] == 50
     assert answer["health"]["queue_depth"] == 25
-    assert answer["warnings"] == ["Queue depth is 25 pending requests (more than 20 pending requests)"]
+    assert answer["warnings"] == ["Queue depth is 25 pending requests (more than 20 pending requests)",
+                                  "Queue of a country without a free IP (ca) is 2 due requests (more than 0 due requests)"]
 
 
 def test_posting_the_status_records_a_snapshot(db, monitor):
@@ -425,7 +355,7 @@ def test_check_of_a_healthy_pool(db):
     ("INSERT INTO offers (offer_name, tracking_urls) VALUES ('plain', '[{\"url\": \"http://shop.test/\"}]')",
      "Offer plain redirects to plain http"),
     ("INSERT INTO active_trace_requests (tracking_url, target_country) VALUES ('https://shop.test/', 'us')",
-     "No worker has been heard of lately; requests that are due: 1"),
+     "Number of live workers is 0 (less than 1)"),
     ("INSERT INTO active_trace_requests (tracking_url, target_country) "
      "SELECT 'https://shop.test/', 'us' FROM generate_series(1, 21)",
      "Queue depth is 21 pending requests"),
