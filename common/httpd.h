@@ -98,6 +98,16 @@ int httpd_connections(const struct httpd *httpd);
 void httpd_respond(struct httpd_conn *conn, int status, struct str headers, struct str body);
 /* {"error": message} with that status, as application/json. */
 void httpd_respond_error(struct httpd_conn *conn, int status, struct str headers, const char *message);
+
+/*
+ * An answer without a known end, such as an event stream: 200 and the head now, bytes as they come, the end
+ * by closing. In place of httpd_respond, and only by GET. A handler that has begun a stream ends it, also
+ * when the client is gone.
+ */
+void httpd_stream_begin(struct httpd_conn *conn, struct str headers);
+/* False: the client is gone, or does not read what it gets. Never waits; all or nothing is sent. */
+NODISCARD bool httpd_stream_send(struct httpd_conn *conn, struct str bytes);
+void httpd_stream_end(struct httpd_conn *conn);
 /* The request being answered. */
 const struct httpd_request *httpd_request(const struct httpd_conn *conn);
 /* Something of the handler's, kept with the connection until it answers. */

@@ -73,6 +73,8 @@ static void put_connection(struct buf *out, const struct httpd_conn *conn)
         buf_append_str(out, STR("Connection: keep-alive\r\n"));
 }
 
+static const size_t UNKNOWN_LENGTH = SIZE_MAX;
+
 /* RFC 9110 8.6: an answer with 204 has no Content-Length; one with 304 needs none. */
 static void put_head(struct httpd_conn *conn, int status, struct str headers, size_t body_len)
 {
@@ -85,7 +87,7 @@ static void put_head(struct httpd_conn *conn, int status, struct str headers, si
     buf_append_str(out, str_from(reason_of(status)));
     buf_append_str(out, STR("\r\nDate: "));
     buf_append_str(out, date_line(conn->httpd));
-    if (status != 204 && status != 304) {
+    if (status != 204 && status != 304 && body_len != UNKNOWN_LENGTH) {
         buf_append_str(out, STR("\r\nContent-Length: "));
         put_number(out, body_len);
     }
@@ -193,6 +195,36 @@ void httpd_respond_error(struct httpd_conn *conn, int status, struct str headers
     buf_append_str(&all_headers, STR("Content-Type: application/json\r\n"));
     buf_append_str(&all_headers, headers);
     httpd_respond(conn, status, buf_str(&all_headers), buf_str(&body));
+}
+
+/* --- an answer without a known end ------------------------------------------------------------- */
+
+bool httpd_stream_send(struct httpd_conn *conn, struct str bytes)
+{
+    uv_buf_t buf = uv_buf_init((char *)bytes.ptr, (unsigned)bytes.len);
+
+    assert(conn->is_owed);
+    if (conn->state != CONN_BUSY || conn->is_ended || conn->is_broken)
+        return false;
+    conn->is_broken = uv_try_write(&conn->stream, &buf, 1) != (int)bytes.len;
+    return !conn->is_broken;
+}
+
+void httpd_stream_begin(struct httpd_conn *conn, struct str headers)
+{
+    conn->closes = true;
+    put_head(conn, 200, headers, UNKNOWN_LENGTH);
+    conn->is_broken = !httpd_stream_send(conn, buf_str(&conn->httpd->out));
+}
+
+void httpd_stream_end(struct httpd_conn *conn)
+{
+    if (!conn_settle(conn))
+        return;
+    if (conn->is_broken)
+        conn_close(conn);
+    else
+        conn_answered(conn);
 }
 
 /* --- what handlers ask ------------------------------------------------------------------------ */

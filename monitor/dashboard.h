@@ -8,7 +8,7 @@
  *     /dashboard/v1/offers?search=                /dashboard/v1/offer?name=
  *     /dashboard/v1/pool?country=&state=&search=&after=&limit=
  *     /dashboard/v1/evidence?id=&attempt=&kind=   the bytes of a screenshot, a HAR, ...
- *     /dashboard/v1/changes?since=VERSION         waits for something new (live.h)
+ *     /dashboard/v1/changes                       a stream of events when there is something new (live.h)
  *
  * The SQL functions dashboard_*() make the JSON and judge the values; here a query string becomes their
  * argument. No value of a query is a secret, and the token never travels in one.

@@ -1,5 +1,5 @@
 /*
- * live.c - those who wait for news. See live.h.
+ * live.c - those who listen for news. See live.h.
  */
 #include "monitor/live.h"
 
@@ -12,32 +12,54 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOOK_MS = 1000, WAIT_MS = 25000 };
+enum { LOOK_MS = 1000, SIGN_MS = 15000, EVENT_BYTES = 256 };
 
-static struct httpd_conn *take(struct live *live, int i)
+#define EVENT_STREAM STR("Content-Type: text/event-stream\r\nCache-Control: no-store\r\n")
+
+static const struct err stopping = {.code = ERR_DATABASE, .detail = "the monitor is being stopped"};
+
+static void let_go(struct live *live, int i, const struct err *why)
 {
-    struct httpd_conn *conn = live->watchers[i].conn;
+    struct live_listener l = live->listeners[i];
 
-    live->waiting--;
-    memmove(&live->watchers[i], &live->watchers[i + 1],
-            (size_t)(live->waiting - i) * sizeof(live->watchers[0]));
-    if (live->waiting == 0)
+    live->count--;
+    memmove(&live->listeners[i], &live->listeners[i + 1],
+            (size_t)(live->count - i) * sizeof(live->listeners[0]));
+    if (live->count == 0)
         uv_timer_stop(&live->timer);
-    return conn;
+    if (l.has_begun)
+        httpd_stream_end(l.conn);
+    else
+        reply_database_error(l.conn, why);
 }
 
-static void answer(struct httpd_conn *conn, struct str version)
+static void let_all_go(struct live *live, const struct err *why)
 {
-    SCOPED(json_t) body = json_object();
-
-    json_put_str(body, "version", version);
-    reply_json(conn, 200, body);
+    while (live->count > 0)
+        let_go(live, 0, why);
 }
 
-static void answer_all_with(struct live *live, const struct err *err)
+static bool tell(struct live_listener *l, struct str version)
 {
-    while (live->waiting > 0)
-        reply_database_error(take(live, 0), err);
+    SCOPED_VALUE(buf) event = {.max = EVENT_BYTES};
+
+    if (!l->has_begun)
+        httpd_stream_begin(l->conn, EVENT_STREAM);
+    l->has_begun = true;
+    snprintf(l->version, sizeof(l->version), "%.*s", STR_ARG(version));
+    buf_printf(&event, "event: version\ndata: {\"version\":\"%s\"}\n\n", l->version);
+    return httpd_stream_send(l->conn, buf_str(&event));
+}
+
+/* Whether the listener is still there. */
+static bool serve(struct live_listener *l, struct str version, int64_t now_ms)
+{
+    bool is_news = !l->has_begun || !str_equal(version, str_from(l->version));
+
+    if (!is_news && now_ms - l->heard_ms < SIGN_MS)
+        return true;
+    l->heard_ms = now_ms;
+    return is_news ? tell(l, version) : httpd_stream_send(l->conn, STR(": still here\n\n"));
 }
 
 static void on_version(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
@@ -48,16 +70,13 @@ static void on_version(void *arg, PGresult *res, const char *sqlstate, const str
     (void)sqlstate;
     live->is_asking = false;
     if (err->code != ERR_OK) {
-        answer_all_with(live, err);
+        let_all_go(live, err);
         return;
     }
     struct str version = row_str(res, 0, row_column(res, "version"));
-    for (int i = live->waiting - 1; i >= 0; i--) {
-        const struct live_watcher *w = &live->watchers[i];
-
-        if (!str_equal(version, str_from(w->since)) || now_ms - w->asked_ms >= WAIT_MS)
-            answer(take(live, i), version);
-    }
+    for (int i = live->count - 1; i >= 0; i--)
+        if (!serve(&live->listeners[i], version, now_ms))
+            let_go(live, i, &stopping);
 }
 
 static void look(struct live *live)
@@ -81,33 +100,29 @@ void live_init(struct live *live, struct monitor *m)
 
 void live_get(struct monitor *m, struct httpd_conn *conn)
 {
-    static const char *const fields[] = {"since", NULL};
+    static const char *const none[] = {NULL};
     struct live *live = &m->live;
     struct err err;
-    SCOPED(json_t) arguments = dashboard_arguments(httpd_request(conn)->head->query, fields, &err);
+    SCOPED(json_t) arguments = dashboard_arguments(httpd_request(conn)->head->query, none, &err);
 
     if (!arguments) {
         reply_error(conn, 400, "%s", err.detail);
         return;
     }
-    struct str since = json_get_str(arguments, "since", STR(""));
-    if (live->waiting == LIVE_MAX_WAITING) {
-        struct live_watcher first = live->watchers[0];
-
-        answer(take(live, 0), str_from(first.since));
+    if (httpd_request(conn)->head->method == HTTPD_HEAD) {
+        httpd_respond(conn, 200, EVENT_STREAM, STR(""));
+        return;
     }
-    struct live_watcher *w = &live->watchers[live->waiting++];
-    *w = (struct live_watcher){.conn = conn, .asked_ms = loop_now_ms()};
-    snprintf(w->since, sizeof(w->since), "%.*s", STR_ARG(since));
-    if (live->waiting == 1)
+    if (live->count == LIVE_MAX_LISTENERS)
+        let_go(live, 0, &stopping);
+    live->listeners[live->count++] = (struct live_listener){.conn = conn, .heard_ms = loop_now_ms()};
+    if (live->count == 1)
         uv_timer_start(&live->timer, on_timer, LOOK_MS, LOOK_MS);
     look(live);
 }
 
 void live_stop(struct live *live)
 {
-    static const struct err stopping = {.code = ERR_DATABASE, .detail = "the monitor is being stopped"};
-
     uv_close((uv_handle_t *)&live->timer, NULL);
-    answer_all_with(live, &stopping);
+    let_all_go(live, &stopping);
 }

@@ -1,12 +1,16 @@
 /*
- * live.h - GET /dashboard/v1/changes?since=VERSION: answers when the dashboard has something new to show.
+ * live.h - GET /dashboard/v1/changes: server-sent events, one whenever the dashboard has something new to
+ * show.
  *
- * {"version": "..."} at once when the version is another one than since, otherwise as soon as it becomes
- * another, and after 25 s in any case. The page then asks for what it shows, and asks here again.
+ *     event: version
+ *     data: {"version": "..."}
  *
- * Why not an event stream: one held request does the same through every proxy, needs no answer without an
- * end, carries its token in a header, and a monitor that was restarted is noticed by the next request.
- * All who wait share one small query a second; while nobody looks there is none.
+ * The first one comes at once; the page then asks for what it shows. A comment line every 15 s keeps proxies
+ * from giving up, and is how a client that has gone is noticed. The token travels in a header as in every
+ * other call, so the page reads the stream with fetch. All who listen share one small query a second; while
+ * nobody looks there is none. Without a database a stream ends; a new one is answered 503.
+ *
+ * (HTML, 9.2 Server-sent events.)
  */
 #ifndef TRACEPOOL_MONITOR_LIVE_H
 #define TRACEPOOL_MONITOR_LIVE_H
@@ -18,26 +22,27 @@
 struct httpd_conn;
 struct monitor;
 
-enum { LIVE_MAX_WAITING = 64, LIVE_VERSION_BYTES = 64 };
+enum { LIVE_MAX_LISTENERS = 64, LIVE_VERSION_BYTES = 64 };
 
-struct live_watcher {
+struct live_listener {
     struct httpd_conn *conn;
-    int64_t asked_ms;
-    char since[LIVE_VERSION_BYTES];
+    bool has_begun;   /* the first version was there */
+    int64_t heard_ms; /* when it was sent something */
+    char version[LIVE_VERSION_BYTES];
 };
 
 struct live {
     struct monitor *monitor;
     uv_timer_t timer;
     bool is_asking; /* the query is under way */
-    int waiting;
-    struct live_watcher watchers[LIVE_MAX_WAITING]; /* who came first stands first */
+    int count;
+    struct live_listener listeners[LIVE_MAX_LISTENERS]; /* who came first stands first */
 };
 
 void live_init(struct live *live, struct monitor *m);
-/* Takes one call. When too many wait, the one that has waited longest is answered early. */
+/* Takes one call. When too many listen, the one that has listened longest is let go; its page asks again. */
 void live_get(struct monitor *m, struct httpd_conn *conn);
-/* Answers everybody who waits: the program ends. */
+/* Ends all streams: the program ends. */
 void live_stop(struct live *live);
 
 #endif

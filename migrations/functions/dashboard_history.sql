@@ -1,5 +1,6 @@
 -- What the charts draw: snapshots of the last p_span_s seconds, put together into about 180 points. Gauges are averages
--- of their point, the queue its maximum. A stretch without snapshots has no point: a gap is a gap.
+-- of their point, the queue and what was answered late their maximum; clicks and traces are those of a second. A stretch
+-- without snapshots has no point: a gap is a gap.
 CREATE OR REPLACE FUNCTION dashboard_history(p_span_s integer) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
@@ -19,7 +20,14 @@ BEGIN
                  round(avg(nullif(s.avg_trace_time_ms, 0))) AS trace_ms,
                  round(avg(s.success_rate_5min), 1) AS success,
                  round(avg(s.completed_requests_1h)) AS completed_1h,
-                 round(avg(s.failed_requests_1h)) AS failed_1h
+                 round(avg(s.failed_requests_1h)) AS failed_1h,
+                 round(avg((s.last_minute->>'clicks')::numeric) / 60, 3) AS clicks,
+                 round(avg((s.last_minute->>'skipped')::numeric) / 60, 3) AS skipped,
+                 round(avg((s.last_minute->>'http_only')::numeric) / 60, 3) AS http_only,
+                 round(avg((s.last_minute->>'browser')::numeric) / 60, 3) AS browser,
+                 round(avg((s.last_minute->>'failed')::numeric) / 60, 3) AS failed,
+                 round(max((s.promises #>> '{edge,over_200ms_percent}')::numeric), 4) AS over_200ms,
+                 round(max((s.promises #>> '{edge,over_500ms_percent}')::numeric), 4) AS over_500ms
             FROM ip_pool_statistics s
            WHERE s.recorded_at > v_now - v_span_s * interval '1 s' AND s.recorded_at <= v_now
            GROUP BY 1) AS p;

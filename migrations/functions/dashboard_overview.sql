@@ -11,6 +11,7 @@ DECLARE
   v_traces    jsonb;
   v_ends      jsonb;
   v_processes jsonb;
+  v_status    jsonb := pool_monitor();
 BEGIN
   -- Since when the most overdue request of each country could have been claimed.
   SELECT coalesce(jsonb_object_agg(place.country, greatest(0, ceil(extract(epoch FROM v_now - first.due_at)))), '{}')
@@ -56,7 +57,7 @@ BEGIN
            LIMIT 200) AS p;
 
   RETURN jsonb_build_object(
-    'now', v_now, 'status', pool_monitor(), 'queue_age_s', v_queue, 'clicks', v_clicks, 'traces', v_traces,
+    'now', v_now, 'status', v_status, 'promises', promises(v_status), 'queue_age_s', v_queue, 'clicks', v_clicks, 'traces', v_traces,
     'ends', v_ends, 'processes', v_processes, 'alerts', dashboard_alerts(),
     'cooldown_s', (SELECT policy.cooldown_s FROM trace_policy policy));
 END $$;

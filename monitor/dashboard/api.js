@@ -33,19 +33,59 @@ export async function evidence(fields) {
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
+// Server-sent events of a call, as {event, data}, until the stream ends or the signal. fetch instead of EventSource,
+// because the token belongs in a header.
+async function* events(path, signal) {
+  const reader = (await request(path, {}, signal)).body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const blocks = (rest + value).split("\n\n");
+    rest = blocks.pop();
+    for (const block of blocks) {
+      const fields = Object.fromEntries(block.split("\n").filter((line) => !line.startsWith(":")).map((line) => line.split(/: ?(.*)/s)));
+      if (fields.data) yield { event: fields.event || "message", data: JSON.parse(fields.data) };
+    }
+  }
+}
+
+// Whether the monitor lets us in: the first word of the stream, and then no more of it.
+export async function knock() {
+  const attempt = new AbortController();
+  await request("changes", {}, attempt.signal);
+  attempt.abort();
+}
+
+// Listens for news only while somebody looks at the page: a hidden one lets go of the stream.
+async function listen(onVersion, signal) {
+  const attempt = new AbortController(), stop = () => attempt.abort(), hide = () => document.hidden && stop();
+  signal.addEventListener("abort", stop);
+  document.addEventListener("visibilitychange", hide);
+  try {
+    for await (const { event, data } of events("changes", attempt.signal)) if (event === "version") await onVersion(data.version);
+  } catch (error) {
+    if (!attempt.signal.aborted) throw error;
+  } finally {
+    signal.removeEventListener("abort", stop);
+    document.removeEventListener("visibilitychange", hide);
+  }
+  return attempt.signal.aborted;
+}
+
 // Calls onChange(version) each time that there is something new, and onState("live" | "lost"), until the signal.
 export async function watch({ onChange, onState, onUnauthorised, signal }) {
   let since = "", wait = 500;
   while (!signal.aborted) {
     try {
-      const { version } = await call("changes", { since }, signal);
-      wait = 500;
-      onState("live");
-      if (version === since) await pause(1000); // nothing new, or too many wait: no hurry
-      else if (since) await onChange(version);
-      since = version;
+      const wasOurs = await listen(async (version) => {
+        wait = 500;
+        onState("live");
+        if (since && version !== since) await onChange(version);
+        since = version;
+      }, signal);
+      if (!wasOurs) throw new Error("the stream has ended");
     } catch (error) {
-      if (signal.aborted) return;
       if (error instanceof Unauthorised) return onUnauthorised(error);
       onState("lost");
       since = "lost"; // whatever comes next is news

@@ -2,7 +2,7 @@
 //
 // A view is {title, load(fields, id), render(data, fields, id)}: load asks the monitor, render makes a tree that is
 // laid over what is shown (dom.js), so a refresh moves nothing under the reader's hands.
-import { call, token, Unauthorised, watch } from "./api.js";
+import { knock, token, Unauthorised, watch } from "./api.js";
 import { h, morph } from "./dom.js";
 import { home } from "./home.js";
 import { traces } from "./traces.js";
@@ -95,7 +95,7 @@ function signOut(problem) {
 async function enter(problem) {
   try {
     if (!token.get() && (await (await fetch("/healthz", { cache: "no-store" })).json()).token) return signIn();
-    await call("changes", { since: "" });
+    await knock();
   } catch (error) {
     if (error instanceof Unauthorised) return token.get() ? signOut(problem) : signIn();
     state = "lost";

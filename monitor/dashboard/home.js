@@ -20,25 +20,19 @@ function gauge(value) {
 
 const sum = (summary, key) => Object.values(summary).reduce((total, c) => total + c[key], 0);
 
-// How many traces a minute the healthy IPs allow: each rests after its use.
-function ceiling({ status, cooldown_s }) {
-  const perTrace = cooldown_s + (status.performance.avg_trace_time_ms || 3000) / 1000;
-  return (sum(status.pool_summary, "healthy") * 60) / perTrace;
-}
-
 function tiles(o) {
   const { health, performance, pool_summary, active_requests } = o.status, total = sum(pool_summary, "total");
-  const ended = o.traces.http_only + o.traces.browser, oldest = Math.max(0, ...Object.values(o.queue_age_s));
+  const oldest = Math.max(0, ...Object.values(o.queue_age_s));
   const [half, most, worst] = o.traces.trace_ms || [], waits = o.traces.wait_ms || [];
   return h("div", { class: "tiles" },
     tile("Pool in use", percent(health.pool_utilization_percent), `${count(sum(pool_summary, "locked") + sum(pool_summary, "cooldown"))} of ${count(total)} IPs · target 60–80 %`, gauge(health.pool_utilization_percent)),
     tile("Queue", count(health.queue_depth), oldest ? `waiting · oldest due for ${duration(oldest)}` : "waiting · none overdue"),
     tile("Clicks", `${rate(o.clicks.last_minute / 60)}/s`, `${count(o.clicks.last_minute)} in the last minute${o.clicks.skipped ? ` · ${count(o.clicks.skipped)} skipped` : ""}`),
-    tile("Traces", `${rate(o.traces.last_minute)}/min`, `pool allows ${rate(ceiling(o))}/min · ${count(active_requests.processing)} running`),
+    tile("Traces", `${rate(o.traces.last_minute)}/min`, `pool allows ${rate(o.promises.throughput.ceiling_per_minute)}/min · ${count(active_requests.processing)} running`),
     tile("Success", percent(health.success_rate_5min), `${count(performance.completed_last_5min)} completed in 5 min${o.traces.retries ? ` · ${count(o.traces.retries)} retried` : ""}`),
     tile("Trace time", ms(half), `p95 ${ms(most)} · p99 ${ms(worst)} · 5 min`),
     tile("Wait for an IP", ms(waits[0]), `p95 ${ms(waits[1])} · p99 ${ms(waits[2])} · 5 min`),
-    tile("HTTP only", ended ? percent((100 * o.traces.http_only) / ended) : "–", "of completed traces · 80 % expected"));
+    tile("HTTP only", percent(o.promises.http_only.percent), `of ${count(o.promises.http_only.traces)} traces in mode auto · 80 % expected`));
 }
 
 function health(o) {
@@ -47,6 +41,26 @@ function health(o) {
   if (!lines.length) return h("p", { class: "banner good" }, h("b", {}, o.status.recommendation));
   return h("div", { class: "banner bad" }, h("div", {}, h("b", {}, lines.length === 1 ? "One warning" : `${lines.length} warnings`), " ", h("a", { href: "#/alerts" }, "Alerts")),
     h("ul", {}, lines.map((line) => h("li", {}, line))), h("p", {}, o.status.recommendation));
+}
+
+// [what, now, promised, whether it is kept; null: nothing to judge by]
+function promiseRows({ edge, http_only, utilization, throughput }) {
+  const within = (over) => (over === null || over === undefined ? "–" : `${(100 - over).toFixed(over > 0 && over < 1 ? 3 : 1)} %`);
+  const kept = (value, is) => (value === null || value === undefined ? null : is(value));
+  const peak = utilization.peak_of_day;
+  return [
+    ["Clicks answered within 200 ms", within(edge.over_200ms_percent), "all but a few", kept(edge.over_200ms_percent, (v) => v <= 1)],
+    ["Clicks answered within 500 ms", within(edge.over_500ms_percent), "99.9 %", kept(edge.over_500ms_percent, (v) => v <= 0.1)],
+    ["Mode auto without a browser", percent(http_only.percent), `${http_only.expected_percent} %`, kept(http_only.percent, (v) => v >= http_only.expected_percent)],
+    ["Pool in use, peak of the day", percent(peak.percent), `${utilization.low_percent} to ${utilization.high_percent} %`,
+      kept(peak.percent, (v) => v >= utilization.low_percent && v <= utilization.high_percent)],
+    ["Traces a minute", rate(throughput.per_minute), `up to ${rate(throughput.ceiling_per_minute)}, what the pool allows`, null]];
+}
+
+function promises(o) {
+  const word = (kept) => (kept === null ? "–" : badge(kept ? "kept" : "outside"));
+  return card("Promises, 5 minutes", table("Promises", [["Promise"], ["Now", "number"], ["Promised"], ["State"]],
+    promiseRows(o.promises).map(([what, now, promised, kept]) => ({ key: what, cells: [what, now, promised, word(kept)] })), ""));
 }
 
 const share = { unseen: "Share" }; // a drawing's column: its title is for those who do not see it
@@ -95,9 +109,11 @@ function charts(history, span) {
       h("button", { type: "button", "aria-pressed": String(value === span), onclick: () => goTo("", { span: value === "3600" ? "" : value }) }, text)))),
     h("div", { class: "charts" },
       draw({ title: "Pool in use", top: 100, show: percent, band: [...TARGET, "target 60–80 %"], series: [{ key: "utilization", label: "in use", tone: "busy" }] }),
+      draw({ title: "Clicks a second", show: rate, series: [{ key: "clicks", label: "clicks", tone: "busy" }, { key: "skipped", label: "skipped", tone: "warn" }] }),
+      draw({ title: "Traces a second", show: rate, series: [{ key: "http_only", label: "HTTP only", tone: "good" }, { key: "browser", label: "browser", tone: "busy" }, { key: "failed", label: "failed", tone: "bad" }] }),
       draw({ title: "Queue", series: [{ key: "queued", label: "waiting", tone: "warn" }] }),
       draw({ title: "Time, average of 5 minutes", show: ms, showAxis: (v) => `${v / 1000} s`, series: [{ key: "trace_ms", label: "trace", tone: "busy" }, { key: "wait_ms", label: "wait", tone: "warn" }] }),
-      draw({ title: "Ended within the hour before", series: [{ key: "completed_1h", label: "completed", tone: "good" }, { key: "failed_1h", label: "failed", tone: "bad" }] }))];
+      draw({ title: "Clicks answered late", show: (v) => `${rate(v)} %`, series: [{ key: "over_200ms", label: "over 200 ms", tone: "warn" }, { key: "over_500ms", label: "over 500 ms", tone: "bad" }] }))];
 }
 
 export const home = {
@@ -109,7 +125,7 @@ export const home = {
   },
   render({ overview, history, recent }, fields) {
     return [h("h1", {}, "Overview"), health(overview), tiles(overview), charts(history, fields.span || "3600"),
-      countries(overview), h("div", { class: "pair" }, ends(overview), processes(overview)),
+      countries(overview), h("div", { class: "pair" }, promises(overview), ends(overview)), processes(overview),
       card("Newest clicks", traceTable(recent.traces, "No click has come yet."), h("p", {}, h("a", { href: "#/traces" }, "All traces")))];
   },
 };

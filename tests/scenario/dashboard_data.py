@@ -107,7 +107,7 @@ def add_finished(db, rng, now, count):
                              extracted_params={} if failed else {"clickid": "5d1c0a77b2e4", "utm_source": "affnet", "utm_medium": "cpc", "aff": "1207"},
                              inbound_params={"click_id": "tp-test", "gclid": "Cj0KCQ"}, tracer_mode_used=mode, detection_reason=reason, attempt=1,
                              wait_time_ms=wait, trace_time_ms=took, total_time_ms=wait + took, bandwidth_kb=53)
-        attempt(db, trace, ended, status, "error" if failed else "ok", mode_used=mode, trace_ms=took, wait_ms=wait, ip_address=f"{country}-res-0003",
+        attempt(db, trace, ended, status, "error" if failed else "ok", mode_used=mode, reason=reason, trace_ms=took, wait_ms=wait, ip_address=f"{country}-res-0003",
                 **({"error": "target_tls", "detail": "certificate has expired", "blame": "target"} if failed else {}))
         ids.append((trace, mode, failed))
     return ids
@@ -121,11 +121,13 @@ def add_statistics(db, rng, now):
             continue   # the monitor was being moved: a hole in the line
         used = int(48 * min(wave, 0.97))
         rows.append((now - datetime.timedelta(minutes=minute), 48, 48 - used - 2, used // 3, used - used // 3, 2, 6, max(0, int((wave - .72) * 60)),
-                     int(200 + wave * 520), int(1000 + wave * 650), round(100 * used / 48), int(88 * wave), int(6 * wave + .6), rng.choice([97, 98, 98, 99, 100]), "{}"))
+                     int(200 + wave * 520), int(1000 + wave * 650), round(100 * used / 48), int(88 * wave), int(6 * wave + .6), rng.choice([97, 98, 98, 99, 100]), "{}",
+                     json.dumps({"clicks": int(300 * wave), "skipped": int(22 * wave), "http_only": int(190 * wave), "browser": int(41 * wave), "failed": int(9 * wave)}),
+                     json.dumps({"edge": {"over_200ms_percent": 0.01 * wave, "over_500ms_percent": 0}})))
     for row in rows:
         db.run("INSERT INTO ip_pool_statistics (recorded_at, total_ips, available_ips, locked_ips, cooldown_ips, failed_ips, active_requests, requests_queued, "
-               "avg_wait_time_ms, avg_trace_time_ms, pool_utilization_percent, completed_requests_1h, failed_requests_1h, success_rate_5min, country_breakdown) "
-               "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", *row)
+               "avg_wait_time_ms, avg_trace_time_ms, pool_utilization_percent, completed_requests_1h, failed_requests_1h, success_rate_5min, country_breakdown, "
+               "last_minute, promises) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)", *row)
 
 
 def add_processes(db):

@@ -4,7 +4,7 @@ BEGIN;
 SELECT no_plan();
 
 -- An empty house answers too
-SELECT is(dashboard_overview(30000) - 'now' - 'status' - 'cooldown_s', '{
+SELECT is(dashboard_overview(30000) - 'now' - 'status' - 'promises' - 'cooldown_s', '{
   "queue_age_s": {}, "clicks": {"last_minute": 0, "skipped": 0}, "ends": [], "processes": [], "alerts": [],
   "traces": {"last_minute": 0, "retries": 0, "http_only": 0, "browser": 0, "wait_ms": null, "trace_ms": null}}', 'nothing there');
 SELECT is(dashboard_history(3600)->'points', '[]', 'no snapshot, no point');
@@ -29,6 +29,12 @@ SELECT is(dashboard_overview(30000)->'clicks'->>'last_minute', '4', 'clicks of t
 SELECT ok((dashboard_overview(30000)->'queue_age_s'->>'us')::numeric BETWEEN 10 AND 20, 'how long the oldest has been due');
 SELECT is(dashboard_overview(30000)->'ends', '[{"mode": "browser", "outcome": "error", "status": "failed", "traces": 1},
   {"mode": "http_only", "outcome": "ok", "status": "completed", "traces": 1}]', 'how traces ended');
+SELECT is(last_minute(clock_timestamp()), '{"clicks": 4, "skipped": 0, "http_only": 1, "browser": 0, "failed": 1}', 'what a snapshot keeps for the charts');
+SELECT record_pool_statistics();
+SELECT is((SELECT ((p->>'clicks')::numeric, (p->>'http_only')::numeric, (p->>'browser')::numeric, (p->>'failed')::numeric)::text
+             FROM jsonb_array_elements(dashboard_history(600)->'points') AS p), '(0.067,0.017,0.000,0.017)', 'and the charts: a second''s worth');
+SELECT is((SELECT dashboard_overview(30000)->'promises'->'throughput'->>'per_minute'), '0.40', 'the promises are judged');
+DELETE FROM ip_pool_statistics;
 SELECT is(dashboard_overview(30000)->'traces'->'trace_ms', '[1000, 1000, 1000]', 'times are those of completed traces');
 SELECT is(ARRAY(SELECT i->>'state' FROM jsonb_array_elements(dashboard_pool('{}')->'ips') AS i),
           '{unhealthy,cooldown,cooldown,locked,available}', 'states as they are now');
