@@ -1,5 +1,6 @@
-// offers.js - the offers, and one of them: settings, how its traces end, what the tracer found out.
+// offers.js - the offers, and one of them: settings, how its traces end; detection.js says what the tracer found out.
 import { call } from "./api.js";
+import { detection } from "./detection.js";
 import { h } from "./dom.js";
 import { count, ms, percent, time } from "./format.js";
 import { address, badge, card, facts, field, goTo, searchField, table, traceTable } from "./parts.js";
@@ -18,7 +19,7 @@ export const offers = {
   },
 };
 
-const SHOWN_ELSEWHERE = new Set(["id", "offer_name", "tracking_urls", "tracer_detection_result", "notes", "created_at", "updated_at"]);
+const SHOWN_ELSEWHERE = new Set(["id", "offer_name", "tracking_urls", "tracer_detection_result", "tracer_learnt", "notes", "created_at", "updated_at"]);
 
 function settings(o) {
   const value = (v) => (v === null ? "default" : Array.isArray(v) ? v.join(", ") || "none" : String(v));
@@ -30,13 +31,6 @@ function recently(r) {
   return card("Recent traces", facts([["Traces", `${count(r.traces)} of the newest 10,000`], ["Since", time(r.since)],
     ["Completed", ended ? percent((100 * (r.by_status.completed || 0)) / ended) : "–"], ["Trace time", r.trace_ms ? `${ms(r.trace_ms[0])}, p95 ${ms(r.trace_ms[1])}` : "–"],
     ["By status", Object.entries(r.by_status).map(([s, n]) => [badge(s), ` ${count(n)} `])]]));
-}
-
-function detection(o, r) {
-  return card("What the tracer found out",
-    table("Why which mode was used", [["Mode"], ["Because of", "wide"], ["Traces", "number"]],
-      r.by_mode.map((m) => ({ key: `${m.mode} ${m.reason}`, cells: [m.mode.replace("_", " "), m.reason ? m.reason.replace(/_/g, " ") : "asked for", count(m.n)] })), "Nothing was traced lately."),
-    o.tracer_detection_result && h("details", {}, h("summary", {}, "Kept with the offer"), h("pre", {}, JSON.stringify(o.tracer_detection_result, null, 2))));
 }
 
 export const offer = {

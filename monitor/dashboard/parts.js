@@ -7,6 +7,7 @@ const TONES = {
   pending: "plain", skipped: "plain", waiting: "plain", external_scheme: "good",
   processing: "busy", locked: "busy", sending: "busy",
   timeout: "warn", cooldown: "warn", unknown: "warn", expired: "warn", blocked: "warn", outside: "warn",
+  agreed: "good", different: "warn", browser: "busy",
   failed: "bad", unhealthy: "bad", error: "bad", loop: "bad", too_many_hops: "bad", firing: "bad", gone: "bad",
 };
 

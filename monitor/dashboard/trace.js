@@ -1,5 +1,6 @@
 // trace.js - one trace: what came out, the chain as a waterfall, attempts, evidence, tracking events.
 import { call, evidence } from "./api.js";
+import { comparison } from "./detection.js";
 import { h } from "./dom.js";
 import { bytes, count, ms, time } from "./format.js";
 import { address, badge, card, facts, table } from "./parts.js";
@@ -99,6 +100,6 @@ export const trace = {
       card(chain.length ? `Chain of ${chain.length} ${chain.length === 1 ? "hop" : "hops"}` : "Chain", chain.length ? waterfall(chain)
         : h("p", { class: "quiet" }, t.status === "skipped" ? "A skipped click is redirected and not traced." : "No hop is known yet.")),
       h("div", { class: "pair" }, parameters("Extracted parameters", t.extracted_params, "None."), parameters("Inbound parameters", t.inbound_params, "None.")),
-      attempts(data.attempts), evidences(data.evidence, id), events(data.events)];
+      comparison(data.attempts), attempts(data.attempts), evidences(data.evidence, id), events(data.events)];
   },
 };

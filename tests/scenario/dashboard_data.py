@@ -166,6 +166,17 @@ def add_hostile(db, now):
                                  {"url": "javascript:document.title='owned'", "status": None, "via": HOSTILE}, {"url": HOSTILE}])
 
 
+def add_detection(db):
+    """Samples of one offer that HTTP missed something on: it has learnt to go to the browser."""
+    compared = json.dumps({"agreed": False, "final_host": False, "final_url": False, "params": True, "hosts": False, "status": True,
+                                     "difference": "missed", "http": "https://trk.islandtrips.example/wait", "browser": "https://www.islandtrips.example/"})
+    db.run("UPDATE trace_attempts a SET offer_id = o.id, reason = t.detection_reason, http_ms = 210, "
+           "compared = CASE WHEN o.offer_name = 'travel-uk' THEN %s::jsonb END, browser_ms = CASE WHEN o.offer_name = 'travel-uk' THEN 1900 END "
+           "FROM active_trace_requests t JOIN offers o USING (offer_name) WHERE t.request_id = a.request_id", compared)
+    db.run("UPDATE detection_progress SET counted_to = '-infinity'")
+    db.run("SELECT * FROM learn_from_traces('0', 1000000)")
+
+
 def fill(db, traces=60):
     """The whole house. Returns {"http", "browser", "failed"}: ids of traces of each kind."""
     rng = random.Random(20)
@@ -176,6 +187,7 @@ def fill(db, traces=60):
     db.run("INSERT INTO active_trace_requests (offer_name, tracking_url, target_country, click_path) SELECT 'summer-shoes', "
            "'https://go.northpeak.example/c/4471?cid=tp-test&n=' || i, 'us', '/functions/v1/track-hit-instant' FROM generate_series(1, 9) AS i")
     db.run("SELECT * FROM claim_traces(6, 'farm-1.2201.1', 600000, NULL, NULL, NULL)")
+    add_detection(db)
     add_statistics(db, rng, now)
     add_processes(db)
     kinds = {"http": next(t for t, mode, failed in finished if mode == "http_only" and not failed),

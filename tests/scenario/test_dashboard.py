@@ -18,7 +18,7 @@ from chromium import Page
 from cluster import OWNER
 from monitors import TOKEN, Api, monitor, options  # noqa: F401  (monitor is a fixture)
 
-VIEWS = ("", "traces", "offers", "offer/summer-shoes", "pool", "alerts", "trace/{http}", "trace/{browser}", "trace/{failed}",
+VIEWS = ("", "traces", "offers", "offer/summer-shoes", "offer/travel-uk", "pool", "alerts", "trace/{http}", "trace/{browser}", "trace/{failed}",
          "trace/" + dashboard_data.HOSTILE_ID)
 
 
@@ -329,6 +329,25 @@ def test_trace_shows_its_chain_as_a_waterfall(house, page):
     page.show("trace/{browser}")
     page.see(".hop:nth-child(2) details[open]", "affsess, vid")
     page.shot("trace")
+
+
+def test_what_mode_auto_found_out(house, page):
+    page.show("offer/travel-uk")
+    page.see("dd", "HTTP missed what browsers found on samples; until")
+    page.see("dd", "0 % of ")   # samples agreed
+    page.see("td", "a page sent the browser on")
+    page.see("td .url", "trk.islandtrips.example/wait")
+    page.shot("offer-learnt")
+    page.click("table[role=table] a[href^='#/trace/']")
+    page.see("h2", "Both modes ran")
+    page.see("dd", "final host, final URL, hosts on the way")
+    page.show("offer/summer-shoes")
+    page.see("dd", "100 % of ")   # HTTP alone was enough
+    page.see("dd", "none yet")    # no samples
+    house.db.run("UPDATE offers SET tracer_detection_result = %s WHERE offer_name = 'maple-gear'", json.dumps({"recommended": dashboard_data.HOSTILE}))
+    page.show("offer/maple-gear")   # another program's
+    page.click("text=Kept with the offer")
+    page.see("pre", dashboard_data.HOSTILE[8:40])
 
 
 def test_hostile_data_stays_text(house, page):

@@ -7,6 +7,7 @@
 #include "common/pg/row.h"
 #include "worker/claim_row.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *const names[] = {
@@ -177,14 +178,95 @@ static void a_request_that_fills_the_arena_fails_alone(void **state)
     assert_str(claim.ip, "user-1");
 }
 
+/* By the last eight digits: whoever has the id knows, and SQL can tell. */
+static void samples_are_chosen_by_the_requests_id(void **state)
+{
+    static const struct {
+        const char *id;
+        int percent;
+        bool is_sampled;
+    } rows[] = {
+        {"0190a0e4-0000-7000-8000-000000000000", 1, true},
+        {"0190a0e4-0000-7000-8000-000000000000", 0, false},
+        {"0190a0e4-0000-7000-8000-000000000001", 1, false},
+        {"0190a0e4-0000-7000-8000-000000000001", 2, true},
+        {"0190a0e4-0000-7000-8000-000000000063", 99, false},
+        {"0190a0e4-0000-7000-8000-000000000063", 100, true},
+        {"0190a0e4-0000-7000-8000-000000000064", 1, true},
+        {"0190a0e4-0000-7000-8000-0000ffffffff", 95, false},
+        {"0190A0E4-0000-7000-8000-0000FFFFFFFF", 96, true}, /* 4294967295 */
+    };
+    int sampled = 0;
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        assert_int_equal(claim_is_sampled(str_from(rows[i].id), rows[i].percent), rows[i].is_sampled);
+    for (int i = 0; i < 10000; i++) {
+        char id[40];
+
+        snprintf(id, sizeof(id), "0190a0e4-0000-7000-8000-%012llx",
+                 0x9e3779b9ULL * (unsigned)i & 0xffffffffffff);
+        sampled += claim_is_sampled(str_from(id), 10);
+    }
+    assert_in_range(sampled, 900, 1100);
+}
+
+static void an_offers_share_of_samples_goes_over_the_settings(void **state)
+{
+    (void)state;
+    assert_true(read_claim());
+    assert_false(claim.is_sampled); /* by default none: ...01 */
+    conf.auto_sample_percent = 2;
+    assert_true(read_claim());
+    assert_true(claim.is_sampled);
+    put("options", "{\"sample_percent\":0}");
+    assert_true(read_claim());
+    assert_false(claim.is_sampled);
+    conf.auto_sample_percent = 0;
+    put("options", "{\"sample_percent\":100}");
+    assert_true(read_claim());
+    assert_true(claim.is_sampled);
+    put("options", "{\"sample_percent\":100,\"mode\":\"http_only\"}");
+    assert_true(read_claim());
+    assert_false(claim.is_sampled);
+}
+
+static void what_an_offer_learnt_counts_in_mode_auto(void **state)
+{
+    static const struct {
+        const char *options, *learnt;
+    } rows[] = {
+        {"{\"learnt\":\"learnt_missed\"}", "learnt_missed"},
+        {"{\"learnt\":\"learnt_needed\",\"mode\":\"auto\"}", "learnt_needed"},
+        {"{\"learnt\":\"learnt_missed\",\"mode\":\"http_only\"}", ""},
+        {"{\"learnt\":\"js_redirect\"}", ""},
+        {"{\"learnt\":\"of a later version\"}", ""},
+        {"{\"learnt\":7}", ""},
+        {"{}", ""},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        put("options", rows[i].options);
+        assert_true(read_claim());
+        assert_str(claim.learnt, rows[i].learnt);
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_plain_row_has_the_settings_defaults),    TEST(options_go_over_the_settings_within_limits),
-        TEST(the_user_agent_names_the_contact),         TEST(a_proxy_resolves_names_itself),
-        TEST(what_cannot_be_traced_keeps_its_identity), TEST(a_request_that_fills_the_arena_fails_alone),
+        TEST(a_plain_row_has_the_settings_defaults),
+        TEST(options_go_over_the_settings_within_limits),
+        TEST(the_user_agent_names_the_contact),
+        TEST(a_proxy_resolves_names_itself),
+        TEST(what_cannot_be_traced_keeps_its_identity),
+        TEST(a_request_that_fills_the_arena_fails_alone),
+        TEST(samples_are_chosen_by_the_requests_id),
+        TEST(an_offers_share_of_samples_goes_over_the_settings),
+        TEST(what_an_offer_learnt_counts_in_mode_auto),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

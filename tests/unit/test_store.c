@@ -172,6 +172,44 @@ static void a_good_trace_tells_all(void **state)
     }
 }
 
+static void times_and_comparison_of_both_modes_are_told(void **state)
+{
+    struct trace_result browsed = {.outcome = OUTCOME_OK, .mode_used = MODE_BROWSER, .total_ms = 900};
+    struct hop *hop = chain_add_hop(&t.arena, &browsed.chain);
+    (void)state;
+
+    hop->url = STR("https://end.test/");
+    give_result();
+    result.total_ms = 70;
+    {
+        SCOPED(json_t) o = store_result_json(&t);
+
+        assert_int_equal(json_get_int(o, "http_ms", 0), 70);
+        assert_true(json_is_null(json_object_get(o, "browser_ms")));
+        assert_true(json_is_null(json_object_get(o, "compared")));
+    }
+    t.http = &result;
+    t.browsed = &browsed;
+    t.compared = (struct comparison){.is_same_params = true, .difference = DIFFERENCE_MISSED};
+    {
+        SCOPED(json_t) o = store_result_json(&t);
+        json_t *compared = json_object_get(o, "compared");
+
+        expect_text(o, "mode_used", "http_only"); /* a sample: the result stays */
+        assert_int_equal(json_get_int(o, "http_ms", 0), 70);
+        assert_int_equal(json_get_int(o, "browser_ms", 0), 900);
+        expect_text(compared, "difference", "missed");
+        expect_text(compared, "http", "https://shop.test/?sub=7");
+        expect_text(compared, "browser", "https://end.test/");
+    }
+    t.is_cut = true;
+    {
+        SCOPED(json_t) o = store_result_json(&t);
+
+        assert_null(json_object_get(o, "compared"));
+    }
+}
+
 static void a_trace_without_a_result_tells_its_error(void **state)
 {
     (void)state;
@@ -293,6 +331,7 @@ int main(void)
         TEST(a_har_is_sent_where_the_offer_keeps_one),
         TEST(what_else_is_kept_goes_with_its_kind),
         TEST(evidence_that_is_too_much_is_left_out_and_counted),
+        TEST(times_and_comparison_of_both_modes_are_told),
         TEST(a_trace_without_a_result_tells_its_error),
         TEST(blame_and_retry_are_the_error_tables),
         TEST(our_own_deadline_is_a_timeout),
