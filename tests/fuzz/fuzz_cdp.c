@@ -86,7 +86,8 @@ static bool begin(struct host *h, struct arena *arena)
                                              .max_hops = MAX_HOPS,
                                              .total_timeout_ms = 60000,
                                              .max_body = 1000,
-                                             .block_resources = true};
+                                             .block_resources = true,
+                                             .evidence = (1u << EVIDENCE_COUNT) - 1};
     if (!page_begin(&h->page, &options, 1))
         return false;
     page_opened(&h->page, STR("C"), STR("F"), STR("S"));

@@ -27,7 +27,8 @@ struct browser_settings {
     int64_t max_memory_kb; /* replaced when the proportional set of its processes is larger; 0: no limit */
     int64_t settle_ms;     /* virtual time granted after each load event: refreshes of up to that are seen */
     int64_t hang_ms;       /* wall clock after which a page that fetches or streams for ever is left alone */
-    int64_t screenshot_ms, screenshot_max; /* a screenshot that takes longer, or has more bytes, is left out */
+    int64_t screenshot_ms,
+        screenshot_max; /* a screenshot that takes longer, or has more bytes, is left out */
 };
 
 /*

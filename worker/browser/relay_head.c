@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-
 /* The position behind the empty line, or 0. */
 static size_t head_end(struct str bytes)
 {
