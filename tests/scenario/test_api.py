@@ -1,4 +1,5 @@
 """The operator's API as its own description has it: every path is in it, every answer fits it; and single traces."""
+import http.client
 import json
 import pathlib
 import re
@@ -89,22 +90,40 @@ def served():
     return found
 
 
+def begin(base, path, method, **headers):
+    """(status, content type, beginning of the body): a stream has no end to wait for."""
+    connection = http.client.HTTPConnection(base.partition("://")[2], timeout=farm.PATIENCE_S)
+    connection.request(method.upper(), path, b"[" if method == "post" else None, headers)
+    answer = connection.getresponse()
+    kind = answer.headers["Content-Type"]
+    text = b"".join(iter(answer.readline, b"\n")) if kind == "text/event-stream" else answer.read()
+    connection.close()
+    return answer.status, kind, text.decode()
+
+
+def test_changes_are_a_stream_as_described(api, document):
+    described = document["paths"]["/dashboard/v1/changes"]["get"]["responses"]["200"]["content"]
+    status, kind, text = begin(api.base, "/dashboard/v1/changes", "get", Authorization=f"Bearer {TOKEN}")
+    assert (status, [kind]) == (200, list(described))
+    assert re.fullmatch(r'event: version\ndata: \{"version": ?"[0-9a-f]+"\}\n', text), text
+
+
 def test_every_path_that_is_served_is_described_and_the_reverse(api, document):
     described = {path: {m for m in methods if m in ("get", "post")} for path, methods in document["paths"].items()}
     assert described == served()
     for path, methods in described.items():
         for method in ("get", "post"):
-            status = ask(api.base + path, b"[" if method == "post" else None, Authorization=f"Bearer {TOKEN}")[0]
+            status = begin(api.base, path, method, Authorization=f"Bearer {TOKEN}")[0]
             assert (status == 405) == (method not in methods), (path, method, status)
             is_open = document["paths"][path].get(method, {}).get("security") == []
             if method in methods:
-                assert (ask(api.base + path, b"[" if method == "post" else None)[0] == 401) == (not is_open), (path, method)
+                assert (begin(api.base, path, method)[0] == 401) == (not is_open), (path, method)
 
 
 def test_what_is_read_fits_its_description_in_an_empty_house_and_in_one_at_work(api, site, db, pool, proxies, shop):
     def read_all():
         for path in ("/healthz", "/functions/v1/pool-monitor", "/dashboard/v1/overview", "/dashboard/v1/history?span=3600", "/dashboard/v1/traces",
-                     "/dashboard/v1/offers", "/dashboard/v1/offer?name=shop", "/dashboard/v1/pool", "/dashboard/v1/changes"):
+                     "/dashboard/v1/offers", "/dashboard/v1/offer?name=shop", "/dashboard/v1/pool", "/functions/v1/alerts"):
             assert api(path)[0] == 200, path
         assert api("/functions/v1/pool-monitor", b"")[0] == 200
         assert api("/dashboard/v1/traces?before=noon")[0] == 400
