@@ -38,6 +38,15 @@ static void on_done(void *arg, PGresult *res, const char *sqlstate, const struct
     note_failure("housekeeping", err);
 }
 
+static void on_archived(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
+{
+    int64_t moved = err->code == ERR_OK ? row_int(res, 0, row_column(res, "archived"), 0) : 0;
+
+    on_done(arg, res, sqlstate, err);
+    if (moved > 0)
+        log_info("archive.moved", kv("traces", moved));
+}
+
 static void on_recorded(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
 {
     struct snapshot *s = arg;
@@ -160,7 +169,7 @@ static void send_heartbeat(struct snapshot *s)
 /* Old rows go a slice a tick, so that no tick is long. */
 static void ask_for_retention(struct snapshot *s)
 {
-    ask(s, Q_ARCHIVE_TRACES, NULL, on_done);
+    ask(s, Q_ARCHIVE_TRACES, NULL, on_archived);
     ask(s, Q_PRUNE_EVIDENCE, NULL, on_done);
     ask(s, Q_THIN_STATISTICS, NULL, on_done);
     if (s->pruned_ms && s->ticked_ms - s->pruned_ms < PRUNE_EVERY_MS)

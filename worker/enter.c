@@ -63,9 +63,9 @@ static bool takes_browser_first(const struct trace *t)
 /* Whether it can be traced at all is known at once. */
 static enum trace_event enter_claimed(struct trace *t)
 {
-    log_debug("trace.claimed", kv("trace", t->claim.request_id), kv("attempt", t->claim.attempt),
-              kv("ip", t->claim.ip), kv("country", t->claim.country), kv("wait_ms", t->claim.wait_ms),
-              kv_url("url", t->claim.url));
+    log_info("trace.claimed", kv("trace", t->claim.request_id), kv("attempt", t->claim.attempt),
+             kv("ip", t->claim.ip), kv("country", t->claim.country), kv("wait_ms", t->claim.wait_ms),
+             kv_url("url", t->claim.url));
     if (t->child->is_draining) {
         t->is_let_go = true;
         return EV_LET_GO;
