@@ -2,6 +2,7 @@
 import { call } from "./api.js";
 import { detection } from "./detection.js";
 import { h } from "./dom.js";
+import { drift as driftCard } from "./drift.js";
 import { count, ms, percent, time } from "./format.js";
 import { address, badge, card, facts, field, goTo, searchField, table, traceTable } from "./parts.js";
 
@@ -39,12 +40,13 @@ export const offer = {
     const [one, recent] = await Promise.all([call("offer", { name }), call("traces", { offer: name, limit: 20 })]);
     return { ...one, traces: recent.traces };
   },
-  render({ offer: o, recent, traces }) {
+  render({ offer: o, recent, drift, traces }) {
     return [h("p", { class: "crumbs" }, h("a", { href: "#/offers" }, "Offers")),
       h("h1", {}, o.offer_name, " ", o.is_active ? null : badge("skipped", "inactive")), o.notes && h("p", {}, o.notes),
       card("Leads to", table("Tracking URLs", [["URL", "wide"], ["Weight", "number"]],
         o.tracking_urls.map((u, i) => ({ key: `url ${i}`, cells: [address(u.url), count(u.weight ?? 1)] })), o.final_url ? `Only to its final URL: ${o.final_url}` : "Nowhere.")),
       h("div", { class: "pair" }, recently(recent), detection(o, recent)),
+      driftCard(drift),
       card("Where its traces ended", table("Final hosts", [["Host", "wide"], ["Traces", "number"], ["Last"]],
         recent.final_hosts.map((f) => ({ key: `host ${f.host}`, cells: [f.host || "no host", count(f.n), time(f.last_at)] })), "No trace of it ended lately.")),
       card("Newest", traceTable(traces, "No trace of it lately.")), settings(o)];
