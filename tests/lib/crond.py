@@ -11,7 +11,6 @@ import signal
 import subprocess
 
 CRON = "/usr/sbin/cron"
-# In a user namespace one may not change one's groups, which cron wants to before each job; no other group is there anyway.
 INSIDE = """
 set -e
 mount -t tmpfs none /var/spool/cron
@@ -25,6 +24,17 @@ exec %s -f -L 7
 """ % CRON
 
 
+# In a user namespace one may not change one's groups, which cron does before each job; no other group is there anyway.
+GROUPS = "int initgroups(const char *user, int group) { (void)user; (void)group; return 0; }\n"
+
+
+def without_groups(folder):
+    """A library that lets cron believe that it has changed its groups."""
+    library = folder / "groups.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-o", library, "-"], input=GROUPS, text=True, check=True)
+    return {"LD_PRELOAD": str(library)}
+
+
 class Crond:
     def __init__(self, folder, *lines):
         folder = pathlib.Path(folder)
@@ -32,6 +42,7 @@ class Crond:
         self.crontab, self.empty = folder / "crontab", folder / "no-crontab"
         self.crontab.write_text("\n".join(lines) + "\n")
         self.empty.write_text("")
+        self.environment = {} if os.geteuid() == 0 else without_groups(folder)
         self.process = None
 
     def __enter__(self):
@@ -39,7 +50,8 @@ class Crond:
         words += [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
         with open(self.log, "wb") as out:
             self.process = subprocess.Popen([*words, "sh", "-c", INSIDE, "sh", self.crontab, self.empty], stdin=subprocess.DEVNULL,
-                                            stdout=out, stderr=out, start_new_session=True)
+                                            stdout=out, stderr=out, start_new_session=True,
+                                            env={**os.environ, **self.environment})
         return self
 
     def __exit__(self, *_):
