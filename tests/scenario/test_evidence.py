@@ -187,6 +187,14 @@ def test_a_certificate_is_known_in_both_modes(tmp_path, mode):
     assert json.loads(har.read_text())["log"]["entries"][0]["_tls"] == tls
 
 
+@pytest.mark.parametrize("days, is_said", [(5, True), (90, False)])
+def test_a_certificate_that_ends_soon_is_told_to_a_person(tmp_path, days, is_said):
+    file = certificate(tmp_path, "localhost", days)
+    with shop(file) as url:
+        _, out, _ = end(begin("--allow-private", f"--http.ca_file={file}", "--mode", "http_only", url + "/"))
+    assert ("! the certificate ends in " in out) == is_said
+
+
 # --- in the farm ------------------------------------------------------------------------------------------
 
 

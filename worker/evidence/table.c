@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { URL_MIN = 30, VALUE_MAX = 60, INDENT = 4 };
+enum { URL_MIN = 30, VALUE_MAX = 60, INDENT = 4, CERTIFICATE_DAYS = 14 };
 
 enum color { PLAIN, BOLD, DIM, GREEN, YELLOW, RED, CYAN };
 
@@ -193,6 +194,30 @@ static void note_lines(struct table *t, const struct hop *hop)
     }
 }
 
+/* A certificate that ends soon is worth a word: the chain will break then. */
+static void certificate_line(struct table *t, const struct hop *hop, const struct hop *before)
+{
+    const struct hop_certificate *c = &hop->certificate;
+    struct tm tm = {0};
+    char end[32];
+    double days;
+
+    if (!c->not_after.len || c->error.len ||
+        (before && str_equal(before->certificate.not_after, c->not_after)))
+        return;
+    snprintf(end, sizeof(end), "%.*s", STR_ARG(c->not_after));
+    if (!strptime(end, "%Y-%m-%dT%H:%M:%SZ", &tm))
+        return;
+    days = difftime(timegm(&tm), time(NULL)) / 86400;
+    if (days < 0 || days > CERTIFICATE_DAYS)
+        return;
+    indent(t);
+    color(t, YELLOW);
+    buf_printf(t->out, "! the certificate ends in %d days, on %.10s", (int)days, end);
+    color(t, PLAIN);
+    buf_append_char(t->out, '\n');
+}
+
 static bool is_found(const struct trace_result *r, struct str name)
 {
     return trace_result_has_params(r, &name, 1);
@@ -254,6 +279,7 @@ bool table_write(struct buf *out, const struct trace_result *r, const struct str
         hop_line(&t, &r->chain.hops[i], i + 1);
         param_lines(&t, r, i);
         note_lines(&t, &r->chain.hops[i]);
+        certificate_line(&t, &r->chain.hops[i], i ? &r->chain.hops[i - 1] : NULL);
     }
     if (r->chain.nhops)
         buf_append_char(out, '\n');
