@@ -121,7 +121,7 @@ bool tracer_proxy_parse(struct arena *a, struct str text, struct trace_proxy *ou
 {
     struct trace_proxy p = {.scheme = STR("http"), .user = STR(""), .password = STR("")};
     struct str rest = str_trim(text), user_info = STR("");
-    const char *mark = rest.len ? memmem(rest.ptr, rest.len, "://", 3) : NULL;
+    const char *mark = rest.ptr ? memmem(rest.ptr, rest.len, "://", 3) : NULL;
     size_t at;
 
     if (mark) {
