@@ -246,6 +246,7 @@ bool conf_set(struct conf *conf, struct str section, struct str key, const char 
 
 void conf_finish(struct conf *conf)
 {
+    conf_finish_named(conf);
     for (size_t i = 0; i < conf_nrows; i++) {
         char **text;
 

@@ -40,6 +40,18 @@ struct conf {
 #undef CONF_CHOICE
 #undef CONF_TEXT
 #undef CONF_SECRET
+    struct conf_named *named; /* what sections with a name say, in the order of the file */
+};
+
+/*
+ * A line of an ini section that there may be many of, each with a name of its own: [vast_provider NAME].
+ * Which keys there are is the reader's to know (worker/vast_rules.h); such sections come from the ini file
+ * alone.
+ */
+struct conf_named {
+    struct conf_named *next;
+    char *section, *name, *key, *value; /* owned */
+    char where[128];                    /* "tracepool.ini:12" */
 };
 
 /* What the general options asked for. */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* inih's buffer, with room for the newline and the NUL; what does not fit would be cut silently. */
-enum { LINE_MAX_BYTES = 200 - 2, KEYS_MAX = 256, NAME_MAX_BYTES = 64 };
+enum { LINE_MAX_BYTES = 200 - 2, KEYS_MAX = 256, NAME_MAX_BYTES = 64, INIH_NAME_MAX = 50 - 1 };
 
 struct reading {
     struct conf *conf;
@@ -63,6 +63,16 @@ static bool is_new(struct reading *r, const char *section, const char *key)
     return true;
 }
 
+/* inih cuts the names of sections and keys, too. */
+static bool set_named(struct reading *r, const char *section, const char *key, const char *value,
+                      const char *where)
+{
+    if (strlen(section) >= INIH_NAME_MAX || strlen(key) >= INIH_NAME_MAX)
+        return refuse(r, "a section or key of 49 characters or more");
+    r->failed = !conf_set_named(r->conf, section, key, value, where, r->err);
+    return !r->failed;
+}
+
 /* For inih: one key. 0 stops the reading. */
 static int on_value(void *arg, const char *section, const char *key, const char *value)
 {
@@ -71,9 +81,11 @@ static int on_value(void *arg, const char *section, const char *key, const char 
 
     if (r->failed)
         return 0;
+    snprintf(where, sizeof(where), "%.100s:%d", r->path, r->line);
+    if (strchr(section, ' '))
+        return set_named(r, section, key, value ? value : "", where);
     if (!is_new(r, section, key))
         return refuse(r, "this setting was given before, further up");
-    snprintf(where, sizeof(where), "%.100s:%d", r->path, r->line);
     r->failed = !conf_set(r->conf, str_from(section), str_from(key), value ? value : "", CONF_FROM_FILE,
                           where, r->err);
     return !r->failed;

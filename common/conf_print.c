@@ -33,6 +33,38 @@ static void print_value(struct conf *conf, const struct conf_row *row, FILE *to)
         fprintf(to, "%s", *conf_text_field(conf, row));
 }
 
+static const char about_named[] = "\n; An ad server's ways, for offers whose vast_provider names it: as many "
+                                  "sections as there are such servers.\n"
+                                  "; A row of the table vast_providers with that name goes before. The same "
+                                  "keys as its columns; objects and lists:\n"
+                                  "; |  [vast_provider acme]\n"
+                                  "; |  base_url = https://ads.example.net/vast\n"
+                                  "; |  params.zone = 12\n"
+                                  "; |  headers.X-Zone = 12\n"
+                                  "; |  encoding.space = plus\n"
+                                  "; |  timeout_ms = 3000\n"
+                                  "; |  macros.DOMAIN = example.net\n"
+                                  "; |  macro_mode = iab\n"
+                                  "; |  events.exclude = progress-*, mute\n"
+                                  "; |  extras.price = //Extension[@type='acme']/Price\n";
+
+/* A header may be a secret of the ad server's. */
+static void print_named(const struct conf *conf, FILE *to)
+{
+    const char *section = "", *name = "";
+
+    fputs(about_named, to);
+    for (const struct conf_named *n = conf->named; n; n = n->next) {
+        bool is_hidden = strncmp(n->key, "headers.", 8) == 0;
+
+        if (strcmp(section, n->section) != 0 || strcmp(name, n->name) != 0)
+            fprintf(to, "\n[%s %s]\n", n->section, n->name);
+        section = n->section;
+        name = n->name;
+        fprintf(to, "%s%s = %s\n", is_hidden ? "; " : "", n->key, is_hidden ? "********" : n->value);
+    }
+}
+
 void conf_print(const struct conf *conf, FILE *to)
 {
     struct conf *fields = (struct conf *)conf; /* only read through */
@@ -53,6 +85,7 @@ void conf_print(const struct conf *conf, FILE *to)
         print_value(fields, row, to);
         fprintf(to, "\n");
     }
+    print_named(conf, to);
 }
 
 void conf_print_options(FILE *to)

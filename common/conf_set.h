@@ -44,6 +44,11 @@ enum conf_source { CONF_FROM_FILE, CONF_FROM_ENVIRONMENT, CONF_FROM_OPTION };
 NODISCARD bool conf_set(struct conf *conf, struct str section, struct str key, const char *value,
                         enum conf_source source, const char *where, struct err *err);
 
+/* Keeps a line of a section with a name ("vast_provider acme"), in *conf until conf_finish. */
+NODISCARD bool conf_set_named(struct conf *conf, const char *section, const char *key, const char *value,
+                              const char *where, struct err *err);
+void conf_finish_named(struct conf *conf);
+
 /*
  * Reads an ini file by inih. inih cuts lines at INI_MAX_LINE bytes without saying so; here a longer line is
  * refused with its number. A key given twice in one file, a line without '=' and a NUL byte are refused.

@@ -98,6 +98,42 @@ static void complaints_name_place_value_and_range(void **state)
     }
 }
 
+static void sections_with_names_are_kept_as_lines(void **state)
+{
+    static const char *const bad[][2] = {
+        {"[vast_provider a]\nx = 1\nx = 2\n", "before, at "},
+        {"[nothing a]\nx = 1\n", "no section [nothing a]"},
+        {"[vast_provider a-name-that-goes-on-until-inih-would-cut-it]\nx = 1\n", "49 characters"},
+    };
+    SCOPED_VALUE(conf) conf = {0};
+    char *text = NULL;
+    size_t len;
+    FILE *to = open_memstream(&text, &len);
+    (void)state;
+
+    assert_null(load_ini(&conf, "[vast_provider acme]\nparams.zone = 12\nheaders.X-Key = hunter2\n"
+                                "[log]\nlevel = warn\n[vast_provider b]\nparams.zone = 13\n"));
+    assert_string_equal(conf.named->section, "vast_provider");
+    assert_string_equal(conf.named->name, "acme");
+    assert_string_equal(conf.named->key, "params.zone");
+    assert_string_equal(conf.named->value, "12");
+    assert_non_null(strstr(conf.named->where, ":2"));
+    assert_string_equal(conf.named->next->next->name, "b");
+    assert_string_equal(conf.log_level, "warn");
+    conf_print(&conf, to);
+    fclose(to);
+    assert_non_null(strstr(text, "\n[vast_provider acme]\nparams.zone = 12\n; headers.X-Key = ********\n"));
+    assert_null(strstr(text, "hunter2"));
+    free(text);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct conf none;
+        const char *said = load_ini(&none, bad[i][0]);
+
+        if (!said || !strstr(said, bad[i][1]))
+            fail_msg("\"%s\" does not say \"%s\"", said ? said : "nothing", bad[i][1]);
+    }
+}
+
 static void a_line_that_inih_would_cut_is_refused(void **state)
 {
     struct conf conf;
@@ -199,6 +235,7 @@ int main(void)
         cmocka_unit_test(later_sources_win),
         cmocka_unit_test(units_are_read),
         cmocka_unit_test(complaints_name_place_value_and_range),
+        cmocka_unit_test(sections_with_names_are_kept_as_lines),
         cmocka_unit_test(a_line_that_inih_would_cut_is_refused),
         cmocka_unit_test(secrets_come_by_environment_or_file),
         cmocka_unit_test(the_reference_masks_secrets_and_can_be_read_back),
