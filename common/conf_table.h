@@ -49,6 +49,15 @@
     INT(   auto,     sample_percent,      "%",      1,         0,     100,         "mode auto: of the traces that HTTP alone is enough for, how many visit the target once more with the browser, to compare")\
     CHOICE(tracking, mode,                "off verify fire",   "verify", "verify: expand and record what an ad would call, send nothing; fire: send it where offer and allowed hosts agree")\
     INT(   tracking, slots,               "",       64,        1,     1000,        "tracking requests in hand at once in one child")                \
+    INT(   vast,     max_wrappers,        "",       5,         0,     20,          "wrappers in one chain; more is error 302")                      \
+    INT(   vast,     max_fetches,         "",       50,        1,     1000,        "requests for one document in all: pods of wrappers multiply")   \
+    INT(   vast,     max_redirects,       "",       5,         0,     20,          "redirects of one tag or wrapper request")                       \
+    INT(   vast,     timeout_ms,          "ms",     5000,      100,   60000,       "time one tag or wrapper request may take, redirects included; then it is error 301")\
+    INT(   vast,     body_max_bytes,      "bytes",  2097152,   1024,  67108864,    "bytes of one ad document, decompressed")                        \
+    INT(   vast,     requests_per_minute, "",       600,       1,     100000,      "tag and wrapper requests a minute to one host, of a worker and all of its children, where no provider says otherwise")\
+    INT(   vast,     cache_ttl_s,         "s",      60,        0,     86400,       "how long answers are kept for offers with vast_cache, where no provider says otherwise")\
+    INT(   vast,     cache_max_bytes,     "bytes",  16777216,  0,     1073741824,  "all answers that one child keeps")                              \
+    TEXT(  vast,     xsd_dir,             "",                                      "folder with IAB's XSDs, whose verdict is then shown as advice; empty: none is asked")\
     INT(   tracking, host_concurrency,    "",       4,         1,     100,         "tracking requests at once to one host, in one child")           \
     INT(   tracking, host_rate,           "",       20,        1,     10000,       "tracking requests a second to one host, in one child")          \
     INT(   tracking, breaker_failures,    "",       5,         1,     1000,        "a host that fails so often in a row is left alone for a while") \

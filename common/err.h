@@ -50,6 +50,7 @@ enum err_blame {
     X(TOO_MANY_HOPS,    "too_many_hops",      TARGET, false)                                                  \
     X(BLOCKED_ADDRESS,  "blocked_address",    TARGET, false) /* the address guard said no */                  \
     X(TOO_BIG,          "too_big",            TARGET, false) /* headers, body or evidence over the limit */   \
+    X(AD_RATE,          "ad_rate",            US,     true)  /* its ad server's cap of requests a minute */ \
     X(TRACE_TIMEOUT,    "trace_timeout",      TARGET, true)  /* the whole trace's deadline */                 \
     X(MODE_UNAVAILABLE, "mode_unavailable",   US,     false) /* no browser here */                            \
     X(BROWSER_START,    "browser_start",      US,     true)  /* Chromium did not start */                     \

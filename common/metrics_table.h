@@ -44,6 +44,9 @@
     X(CONN_BILLING_REUSED,   WORKER,  COUNTER,   "tracepool_tracking_connections_total", "pool=\"billing\",what=\"reused\"", "Connections of tracking requests: made, used again, and found dead when used again.") \
     X(CONN_BILLING_DIED,     WORKER,  COUNTER,   "tracepool_tracking_connections_total", "pool=\"billing\",what=\"died\"", "Connections of tracking requests: made, used again, and found dead when used again.") \
     X(TRACKING_SECONDS,      WORKER,  HISTOGRAM, "tracepool_tracking_seconds",           "0.01 0.05 0.1 0.25 0.5 1 2.5 5", "Time to the answer of a tracking request.") \
+    X(VAST_SENT,             WORKER,  COUNTER,   "tracepool_vast_requests_total",        "what=\"sent\"",         "Tags and wrappers: requested, answered from the cache, and made to wait by a cap.") \
+    X(VAST_CACHED,           WORKER,  COUNTER,   "tracepool_vast_requests_total",        "what=\"cached\"",       "Tags and wrappers: requested, answered from the cache, and made to wait by a cap.") \
+    X(VAST_HELD,             WORKER,  COUNTER,   "tracepool_vast_requests_total",        "what=\"held\"",         "Tags and wrappers: requested, answered from the cache, and made to wait by a cap.") \
     X(SNAPSHOTS,             MONITOR, COUNTER,   "tracepool_snapshots_total",            "result=\"ok\"",       "Rows of statistics asked for, by what became of it.") \
     X(SNAPSHOTS_FAILED,      MONITOR, COUNTER,   "tracepool_snapshots_total",            "result=\"failed\"",   "Rows of statistics asked for, by what became of it.") \
     X(API_CALLS,             MONITOR, COUNTER,   "tracepool_api_calls_total",            "result=\"answered\"", "Calls of the operator's API.")      \

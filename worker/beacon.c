@@ -69,8 +69,25 @@ static struct str copy(struct beacon *b, const PGresult *res, int row, const cha
     return arena_copy(&b->arena, row_str(res, row, row_column(res, column)));
 }
 
-static bool find_url(struct beacon *b, const PGresult *res, int row, const struct vast_sender *sender)
+/* As the provider of its ad wants its macros; NULL columns leave it as the settings have it. */
+static struct vast_sender sender_of(const PGresult *res, int row, const struct vast_sender *sender)
 {
+    struct str mode = row_str(res, row, row_column(res, "macro_mode"));
+    struct str formats = row_str(res, row, row_column(res, "macro_formats"));
+    struct vast_sender own = *sender;
+
+    if (mode.len)
+        own.mode = str_equal(mode, STR("iab")) ? VAST_MACRO_IAB : VAST_MACRO_LEAVE;
+    if (str_equal(formats, STR("[]")))
+        own.formats = VAST_MACRO_BRACKETS;
+    else if (str_equal(formats, STR("${}")))
+        own.formats = VAST_MACRO_DOLLARS;
+    return own;
+}
+
+static bool find_url(struct beacon *b, const PGresult *res, int row, const struct vast_sender *settings)
+{
+    struct vast_sender sender = sender_of(res, row, settings);
     struct str fixed = row_str(res, row, row_column(res, "url"));
     SCOPED(json_t) macros = json_parse(row_str(res, row, row_column(res, "macros")), &b->refusal);
     SCOPED(json_t) params = json_parse(row_str(res, row, row_column(res, "params")), &b->refusal);
@@ -79,7 +96,7 @@ static bool find_url(struct beacon *b, const PGresult *res, int row, const struc
         return url_parse(&b->arena, fixed, NULL, &b->url, &b->refusal);
     return macros && params &&
            vast_event_url(&b->arena, row_str(res, row, row_column(res, "url_template")), macros, params,
-                          sender, &b->url, &b->refusal);
+                          &sender, &b->url, &b->refusal);
 }
 
 struct beacon *beacon_read(const PGresult *res, int row, const struct vast_sender *sender)
@@ -95,6 +112,7 @@ struct beacon *beacon_read(const PGresult *res, int row, const struct vast_sende
     b->request_id = copy(b, res, row, "request_id");
     b->event = copy(b, res, row, "event");
     b->creative_id = copy(b, res, row, "creative_id");
+    b->is_logged = row_bool(res, row, row_column(res, "is_logged"), true);
     b->has_url = find_url(b, res, row, sender);
     b->is_refused = !b->has_url;
     return b;

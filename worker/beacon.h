@@ -14,6 +14,7 @@ struct beacon {
     int attempts; /* recorded ones: begun when it has just grown */
     struct str request_id, event, creative_id;
     bool is_billing;
+    bool is_logged; /* the provider's filter lets it into the log */
     struct url url; /* expanded */
     bool has_url, is_refused;
     bool has_place;       /* of its host, in fire.c */

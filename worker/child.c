@@ -224,7 +224,7 @@ static void start(struct child *c, struct launcher *launcher)
     secrets_init(&c->secrets, c->conf->worker_secrets_dir);
     metrics_set(METRIC_TRACES_RUNNING, 0); /* a predecessor may have died with some */
     modes_init(&c->modes, &c->loop, c->conf, launcher);
-    c->fetcher = vast_fetcher_create(&c->loop);
+    ads_init(&c->ads, &c->loop, c->conf);
     connect_database(c);
     finish_init(&c->finish, &c->loop, c->pg, c->me->incarnation, on_stored, c);
     c->finish.tracking_mode = c->conf->tracking_mode;
@@ -255,7 +255,7 @@ static void finish(struct child *c)
     finish_close(&c->finish);
     tracking_close(&c->tracking);
     modes_close(&c->modes);
-    vast_fetcher_destroy(c->fetcher, NULL, NULL);
+    ads_close(&c->ads);
     pg_destroy(c->pg, NULL, NULL);
     if (c->listen)
         pg_destroy(c->listen, NULL, NULL);

@@ -10,6 +10,7 @@
 #include "common/conf.h"
 #include "common/loop.h"
 #include "common/proc.h"
+#include "worker/ads.h"
 #include "worker/claims.h"
 #include "worker/finish.h"
 #include "worker/modes.h"
@@ -17,7 +18,6 @@
 #include "worker/trace.h"
 #include "worker/tracking.h"
 #include "worker/upkeep.h"
-#include "worker/vast_fetch.h"
 
 struct child {
     uv_loop_t loop;
@@ -26,7 +26,7 @@ struct child {
     struct pg *pg;     /* queries; LISTEN too, unless it goes through a pooler */
     struct pg *listen; /* database.listen_url; NULL without one */
     struct modes modes;
-    struct vast_fetcher *fetcher; /* of wrappers */
+    struct ads ads;
     struct secrets secrets;
     struct claims claims;
     struct finish finish;

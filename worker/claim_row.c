@@ -140,6 +140,23 @@ static void read_auto(const json_t *options, const struct conf *conf, struct are
     out->is_sampled = claim_is_sampled(out->request_id, (int)percent);
 }
 
+static struct str row_text(const json_t *row, struct arena *a)
+{
+    char *text = json_is_object(row) ? json_dumps(row, JSON_COMPACT) : NULL;
+    struct str copy = text ? arena_copy(a, str_from(text)) : STR("");
+
+    free(text);
+    return copy;
+}
+
+static void read_ad(const json_t *options, struct arena *a, struct trace_claim *out)
+{
+    out->is_tag = str_equal(json_get_str(options, "kind", STR("link")), STR("vast"));
+    out->may_cache = json_get_bool(options, "vast_cache", false);
+    out->vast_provider = arena_copy(a, json_get_str(options, "vast_provider", STR("")));
+    out->vast_row = row_text(json_object_get(options, "vast"), a);
+}
+
 static bool read_options(struct str text, const struct conf *conf, struct arena *a, struct trace_claim *out,
                          struct err *err)
 {
@@ -162,6 +179,7 @@ static bool read_options(struct str text, const struct conf *conf, struct arena 
                              TIMEOUT_MIN_MS, conf->trace_timeout_s * 1000);
     out->evidence = read_evidence(json_object_get(options, "evidence"));
     read_expected(json_object_get(options, "expected_params"), a, out);
+    read_ad(options, a, out);
     return true;
 }
 

@@ -74,6 +74,8 @@ static enum trace_event enter_claimed(struct trace *t)
         return EV_FAIL;
     if (!find_secret(t))
         return EV_FAIL;
+    if (ads_is_tag(&t->child->ads, t))
+        return EV_AD;
     return takes_browser_first(t) ? EV_BROWSE : EV_GO;
 }
 
@@ -215,6 +217,8 @@ static void on_ads(void *arg, struct vast_resolver *resolver, const struct err *
 
     t->resolve = NULL;
     t->ads = ads_json(t, resolver, err, &t->child->tracking.sender);
+    if (!t->result)
+        t->result = ads_result(t, resolver, err);
     trace_step(t, EV_DONE);
 }
 
@@ -223,8 +227,7 @@ static enum trace_event enter_ads(struct trace *t)
 {
     int64_t left_ms = trace_ends_ms(t) - loop_now_ms() - TRACER_GRACE_MS;
 
-    t->resolve = ads_resolve(t->child->fetcher, &t->child->loop, t, t->child->conf, left_ms > 1 ? left_ms : 1,
-                             on_ads, t);
+    t->resolve = ads_resolve(&t->child->ads, t, left_ms > 1 ? left_ms : 1, on_ads, t);
     arm_deadline(t, trace_ends_ms(t) + TRACER_GRACE_MS);
     return EV_WAIT;
 }

@@ -15,6 +15,7 @@
 #include "worker/tools_vast.h"
 #include "worker/trace_args.h"
 #include "worker/vast_args.h"
+#include "worker/vast_rules.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -81,6 +82,16 @@ static int usage(const char *what, const char *value)
     return EXIT_USAGE;
 }
 
+static bool has_good_sections(const struct conf *conf, struct err *err)
+{
+    struct vast_rules rules;
+
+    if (!vast_rules_init(&rules, conf, err))
+        return false;
+    vast_rules_finish(&rules);
+    return true;
+}
+
 /* Settings that are fine alone and make no sense together. */
 static bool is_consistent(const struct conf *conf, struct err *err)
 {
@@ -91,7 +102,7 @@ static bool is_consistent(const struct conf *conf, struct err *err)
         return err_set(err, ERR_BAD_SETTING,
                        "worker.silence_s=%lld must be at least three times worker.heartbeat_s=%lld",
                        (long long)conf->worker_silence_s, (long long)conf->worker_heartbeat_s);
-    return true;
+    return has_good_sections(conf, err);
 }
 
 static bool has_database(const struct conf *conf)

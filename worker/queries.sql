@@ -82,7 +82,8 @@ SELECT is_stopped, hosts, due_ms
 
 -- name: tracking_claim
 -- Up to $1 due tracking requests, leased to us. $1 int how many, $2 text incarnation, $3 int lease in ms
-SELECT id, request_id, event, creative_id, is_billing, attempts, url_template, url, macros, params
+SELECT id, request_id, event, creative_id, is_billing, attempts, url_template, url, macros, params, is_logged,
+       macro_mode, macro_formats
   FROM claim_tracking_events($1::int, $2::text, $3::int);
 
 -- name: tracking_begin

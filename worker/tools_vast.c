@@ -58,7 +58,7 @@ static bool source_url(const struct vast_args *args, struct buf *url, struct err
 {
     if (args->source)
         return is_url(args->source) && buf_append_str(url, str_from(args->source));
-    return vast_provider_url(&args->provider, args->params, args->nparams, url) ||
+    return vast_provider_url(&args->provider, STR(""), args->params, args->nparams, url) ||
            err_set(err, ERR_TOO_BIG, "the provider's URL is longer than %d bytes", URL_MAX);
 }
 
@@ -69,7 +69,7 @@ static struct vast_resolve_request request_of(const struct conf *conf, const str
 
     return (struct vast_resolve_request){
         .resolver = {.max_wrappers = p->max_wrappers,
-                     .max_fetches = args->is_resolve ? VAST_FETCHES_DEFAULT : 1,
+                     .max_fetches = args->is_resolve ? (int)conf->vast_max_fetches : 1,
                      .keep_source = true,
                      .mode = p->macro_mode,
                      .macros =
@@ -80,9 +80,10 @@ static struct vast_resolve_request request_of(const struct conf *conf, const str
                   .nheaders = p->nheaders,
                   .timeout_ms = p->timeout_ms,
                   .connect_timeout_ms = conf->trace_connect_timeout_ms,
-                  .max_body = DOCUMENT_MAX,
+                  .header_hosts = p->hosts,
+                  .max_body = (size_t)conf->vast_body_max_bytes,
                   .max_header = (size_t)conf->trace_header_max_bytes,
-                  .max_redirects = VAST_REDIRECTS_MAX,
+                  .max_redirects = (int)conf->vast_max_redirects,
                   .retries = p->retries,
                   .allow_private = args->allow_private,
                   .ca_file = str_from(conf->http_ca_file)},
@@ -273,7 +274,7 @@ static bool is_good(const struct view *view)
 int tool_vast(const struct conf *conf, int argc, char **argv)
 {
     SCOPED_VALUE(arena) arena = {0};
-    struct vast_args args;
+    SCOPED_VALUE(vast_args) args = {0};
     struct view view = {.arena = &arena, .args = &args, .bytes = {.max = DOCUMENT_MAX}};
     bool is_shown;
 

@@ -24,7 +24,7 @@
     X(CLAIMED,     true,          "the loop to pick it up")                     \
     X(HTTP,        true,          "the redirect chain over HTTP")               \
     X(BROWSER,     true,          "Chromium to settle on a page")               \
-    X(ADS,         true,          "wrappers to lead to ads")                    \
+    X(ADS,         true,          "a tag and its wrappers to lead to ads")      \
     X(FINISHING,   true,          "PostgreSQL to take result and proxy")        \
     X(GONE,        false,         "nothing")
 
@@ -32,7 +32,7 @@
 #define TRACE_EVENTS(X)                                                         \
     X(GO,          "it can be traced over HTTP")                                \
     X(BROWSE,      "it needs a browser: asked for, or by the verdict on the last page") \
-    X(AD,          "the chain ended in an ad")                                  \
+    X(AD,          "it is an ad's tag, or the chain ended in an ad")            \
     X(DONE,        "a result, good or bad")                                     \
     X(FAIL,        "it can't go on; t->err says why")                           \
     X(TIMEOUT,     "the state's deadline passed")                               \
@@ -43,6 +43,7 @@
 #define TRACE_TRANSITIONS(X)                                                    \
     X(CLAIMED,     GO,       HTTP)                                              \
     X(CLAIMED,     BROWSE,   BROWSER)                                           \
+    X(CLAIMED,     AD,       ADS)                                               \
     X(CLAIMED,     FAIL,     FINISHING)                                         \
     X(CLAIMED,     TIMEOUT,  FINISHING)                                         \
     X(CLAIMED,     LET_GO,   FINISHING)                                         \
@@ -102,8 +103,13 @@ struct trace_claim {
     int nexpected_params;
     int max_hops;
     int64_t timeout_ms;
+    bool is_tag;              /* of an offer of kind vast */
+    bool may_cache;           /* answers of its ad servers may come from, and serve, other traces of it */
+    struct str vast_provider; /* name; empty: none */
+    struct str vast_row;      /* its row as JSON; empty: the table has none */
 };
 
+struct ad;
 struct child;
 struct tracer_job;
 struct browser_job;
@@ -119,6 +125,8 @@ struct trace {
     struct tracer_job *job;
     struct browser_job *page;
     struct vast_resolve *resolve;
+    struct ad *ad; /* ads.c's, owned; NULL until it is asked about it */
+    int64_t ad_started_ms;
     json_t *ads; /* owned; what was found of an ad, for finish_traces_with_ads; NULL without one */
     struct trace_result *http;    /* mode auto: what HTTP found before the browser took over */
     struct trace_result *result;  /* in the arena; NULL when it did not come to one */

@@ -25,6 +25,7 @@ static void on_trace_closed(uv_handle_t *handle)
     struct trace *t = container_of((uv_timer_t *)handle, struct trace, deadline);
 
     json_decref(t->ads);
+    free(t->ad);
     arena_finish(&t->arena);
     free(t);
 }

@@ -38,6 +38,13 @@ bool tracking_logs(const char *include, const char *exclude, struct str event)
     return (!include[0] || matches(include, event)) && !matches(exclude, event);
 }
 
+/* Where settings and provider agree. */
+static bool is_logged(const struct tracking *t, const struct beacon *b)
+{
+    return b->is_logged &&
+           tracking_logs(t->conf->tracking_log_include, t->conf->tracking_log_exclude, b->event);
+}
+
 static void send_array(struct tracking *t, int query, json_t *array, pg_done_cb done)
 {
     SCOPED(json_t) owned = array;
@@ -75,7 +82,7 @@ static void report(const struct tracking *t, const struct beacon *b, struct str 
     metrics_add(metric_of(state), 1);
     if (r->response_ms >= 0)
         metrics_observe_us(METRIC_TRACKING_SECONDS, r->response_ms * 1000);
-    if (!tracking_logs(t->conf->tracking_log_include, t->conf->tracking_log_exclude, b->event))
+    if (!is_logged(t, b))
         return;
     log_info("tracking.sent", kv("trace", b->request_id), kv("tracking", b->event), kv("state", state),
              kv("host", b->has_url ? allow_host(&b->url) : STR("")), kv("status", r->status),
@@ -166,7 +173,7 @@ static void act_on(struct tracking *t, struct beacon *b, struct str verdict, int
         fire_give_up(t->fire, allow_host(&b->url));
     if (str_equal(verdict, STR("blocked")) || str_equal(verdict, STR("expired")))
         metrics_add(metric_of(verdict), 1);
-    if (tracking_logs(t->conf->tracking_log_include, t->conf->tracking_log_exclude, b->event))
+    if (is_logged(t, b))
         log_info("tracking.kept", kv("trace", b->request_id), kv("tracking", b->event),
                  kv("verdict", verdict), kv("host", b->has_url ? allow_host(&b->url) : STR("")),
                  kv("creative", b->creative_id), kv("id", b->id));

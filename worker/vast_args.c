@@ -20,11 +20,12 @@ const char vast_args_usage[] =
     "  --proxy URL        http, https or socks5h://[USER:PASSWORD@]HOST:PORT (also TRACEPOOL_PROXY)\n"
     "  --proxy-file FILE  the same, from a file\n"
     "  --allow-private    private and loopback addresses may be reached\n"
-    "  --provider FILE    an ad server's ways, as JSON; without a source its own URL is requested\n"
+    "  --provider NAME    an ad server's ways: a section [vast_provider NAME] of the ini, or a JSON\n"
+    "                     file; without a source its own URL is requested\n"
     "  --param NAME=VALUE a further parameter of the provider's URL; may be repeated\n"
-    "  --max-wrappers N   wrappers in one chain, 0 to 20 (5)\n"
+    "  --max-wrappers N   wrappers in one chain, 0 to 20 (vast.max_wrappers)\n"
     "  --timeout SECONDS  for the whole, 0.1 to 600 (30)\n"
-    "  --xsd DIR          ask IAB's schemas in that folder, too\n";
+    "  --xsd DIR          ask IAB's schemas in that folder, too (vast.xsd_dir)\n";
 
 static bool keep_proxy(struct vast_args *args, struct str text, struct err *err)
 {
@@ -50,10 +51,15 @@ static bool take_proxy_file(struct vast_args *args, const char *value, struct er
 
 static bool take_provider(struct vast_args *args, const char *value, struct err *err)
 {
+    const struct vast_provider *section = vast_rules_section(&args->rules, str_from(value));
     SCOPED_VALUE(buf) text = {.max = PROVIDER_MAX};
 
+    if (section) {
+        args->provider = *section;
+        return true;
+    }
     return vast_args_read_file(value, &text, err) &&
-           vast_provider_read(args->arena, buf_str(&text), &args->provider, err);
+           vast_provider_read(args->arena, buf_str(&text), &args->rules.defaults, &args->provider, err);
 }
 
 static bool take_param(struct vast_args *args, const char *value, struct err *err)
@@ -210,10 +216,18 @@ bool vast_args_read(struct vast_args *args, const struct conf *conf, struct aren
 {
     *args = (struct vast_args){.arena = a,
                                .allow_private = conf->trace_allow_private,
-                               .provider = vast_provider_default(),
+                               .xsd_dir = conf->vast_xsd_dir[0] ? conf->vast_xsd_dir : NULL,
                                .max_wrappers = -1,
                                .total_timeout_ms = 30000};
+    if (!vast_rules_init(&args->rules, conf, err))
+        return false;
+    args->provider = args->rules.defaults;
     return parse(args, argc, argv, err);
+}
+
+void vast_args_finish(struct vast_args *args)
+{
+    vast_rules_finish(&args->rules);
 }
 
 bool vast_args_read_file(const char *path, struct buf *out, struct err *err)

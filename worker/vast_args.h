@@ -6,7 +6,7 @@
 
 #include "common/conf.h"
 #include "worker/chain/request.h"
-#include "worker/vast/provider.h"
+#include "worker/vast_rules.h"
 
 struct vast_args {
     struct arena *arena;
@@ -14,7 +14,8 @@ struct vast_args {
     bool is_json, is_resolve, allow_private;
     struct str proxy_text;
     struct trace_proxy proxy;
-    struct vast_provider provider; /* without --provider: the defaults */
+    struct vast_rules rules;
+    struct vast_provider provider; /* without --provider: the settings */
     struct vast_param params[16];  /* further ones for the provider's URL */
     int nparams;
     const char *xsd_dir; /* NULL: no schema is asked */
@@ -30,6 +31,9 @@ extern const char vast_args_usage[];
  */
 NODISCARD bool vast_args_read(struct vast_args *args, const struct conf *conf, struct arena *a, int argc,
                               char **argv, struct err *err);
+/* Also after a failure. */
+void vast_args_finish(struct vast_args *args);
+DEFINE_SCOPED(vast_args, struct vast_args, vast_args_finish)
 
 /* Appends all of a file, or of standard input for "-". ERR_IO, ERR_TOO_BIG. */
 NODISCARD bool vast_args_read_file(const char *path, struct buf *out, struct err *err);

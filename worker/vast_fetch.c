@@ -2,11 +2,12 @@
  * vast_fetch.c - one request after the other on one easy handle; redirects and retries by hand.
  *
  * A session waits for exactly one thing: the transfer, or its timer (a refusal that is told on the loop's
- * next turn, or a pause before another attempt).
+ * next turn, a pause before another attempt, or its turn under the cap of its ad server).
  */
 #include "worker/vast_fetch_internal.h"
 
 #include "common/loop.h"
+#include "common/metrics.h"
 #include "worker/chain/classify.h"
 #include "worker/tracer/proxy.h"
 
@@ -76,6 +77,7 @@ static bool put_on_wire(struct vast_session *s)
         return err_set(&s->err, ERR_TARGET_TIMEOUT, "%.*s: no time left", STR_ARG(s->url.host));
     curl_easy_setopt(s->easy, CURLOPT_URL, href);
     curl_easy_setopt(s->easy, CURLOPT_TIMEOUT_MS, (long)left);
+    vast_session_set_headers(s);
     if (!curl_loop_add(s->fetcher->wire, s->easy, s))
         return err_set(&s->err, ERR_INTERNAL, "libcurl did not take the transfer");
     return s->is_on_wire = true;
@@ -86,6 +88,34 @@ static void begin(struct vast_session *s)
     forget_transfer(s);
     if (!put_on_wire(s))
         wait_for(s, 0);
+}
+
+/* Milliseconds until the cap lets the request go; 0: it may go now. */
+static int64_t take_turn(struct vast_session *s)
+{
+    const struct vast_fetch_options *o = &s->options;
+
+    return o->rate ? vast_rate_take(o->rate, o->rate_name.len ? o->rate_name : s->first.host, o->per_minute,
+                                    loop_now_ms())
+                   : 0;
+}
+
+static void ask(struct vast_session *s)
+{
+    int64_t wait_ms = take_turn(s), left = time_left(s);
+
+    s->is_waiting = wait_ms > 0;
+    if (wait_ms >= left && wait_ms > 0) {
+        err_set(&s->err, ERR_AD_RATE, "%.*s: its cap of %g requests a minute", STR_ARG(s->first.host),
+                s->options.per_minute);
+        wait_ms = 0;
+    }
+    metrics_add(s->is_waiting ? METRIC_VAST_HELD : METRIC_VAST_SENT, 1);
+    if (s->is_waiting)
+        return wait_for(s, wait_ms);
+    if (left > s->options.timeout_ms)
+        s->deadline_ms = loop_now_ms() + s->options.timeout_ms;
+    begin(s);
 }
 
 /* --- a transfer has ended --------------------------------------------------------------------------- */
@@ -120,6 +150,9 @@ static void note_failure(struct vast_session *s, CURLcode code)
     facts.connect_status = (int)connect_status;
     facts.proxy_error = proxy_error;
     facts.is_connected = connect_us > 0;
+    /* Nobody asks it whether it lives, as the tracer does: a proxy that took the connection has the benefit
+       of the doubt, or a slow ad server would cost it its health. */
+    facts.is_proxy_alive |= facts.is_connected && !facts.is_socks;
     if (s->is_guarded)
         s->err = s->guard_err;
     else if (s->is_body_too_big)
@@ -139,6 +172,7 @@ static bool follow(struct vast_session *s)
     if (!url_parse(s->arena, s->head.location, &s->url, &next, &s->err))
         return false;
     s->redirects++;
+    s->via = head_via(&s->head);
     s->url = next;
     return true;
 }
@@ -148,11 +182,14 @@ static void end_transfer(struct vast_session *s, CURLcode code)
     s->has_answered |= s->head.status > 0;
     if (code != CURLE_OK)
         note_failure(s, code);
+    vast_session_note_hop(s);
     if (is_worth_another(s)) {
         wait_for(s, PAUSE_MS << s->attempts++);
         s->err.code = ERR_OK;
         s->url = s->first;
         s->redirects = 0;
+        s->via = VIA_START;
+        s->is_waiting = true;
     } else if (s->err.code == ERR_OK && head_is_redirect(&s->head) && follow(s)) {
         begin(s);
     } else {
@@ -175,6 +212,8 @@ static void on_timer(uv_timer_t *timer)
 
     if (s->err.code != ERR_OK)
         tell(s);
+    else if (s->is_waiting)
+        ask(s);
     else
         begin(s);
 }
@@ -205,17 +244,19 @@ struct vast_session *vast_session_start(struct vast_fetcher *f, struct arena *a,
 void vast_session_get(struct vast_session *s, struct str url, int64_t timeout_ms,
                       void (*done)(void *arg, const struct vast_answer *answer), void *arg)
 {
-    int64_t ms = timeout_ms < s->options.timeout_ms ? timeout_ms : s->options.timeout_ms;
-
     s->done = done;
     s->arg = arg;
     s->started_ms = loop_now_ms();
-    s->deadline_ms = s->started_ms + ms;
+    s->deadline_ms = s->started_ms + timeout_ms;
     s->redirects = s->attempts = 0;
+    s->via = VIA_START;
+    s->requests++;
     forget_transfer(s);
     if (url_parse(s->arena, url, NULL, &s->first, &s->err)) {
         s->url = s->first;
-        begin(s);
+        if (!s->first_host.len)
+            s->first_host = s->first.host;
+        ask(s);
     } else {
         s->url = (struct url){.href = url};
         wait_for(s, 0);
@@ -240,6 +281,7 @@ void vast_session_end(struct vast_session *s)
     curl_easy_cleanup(s->easy);
     curl_share_cleanup(s->share);
     curl_slist_free_all(s->headers);
+    curl_slist_free_all(s->plain);
     buf_finish(&s->body);
     uv_close((uv_handle_t *)&s->timer, on_session_closed);
 }

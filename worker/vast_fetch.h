@@ -9,11 +9,10 @@
 #define TRACEPOOL_WORKER_VAST_FETCH_H
 
 #include "worker/chain/request.h"
-#include "worker/vast/wrapper.h"
+#include "worker/vast/provider.h"
+#include "worker/vast/rate.h"
 
 #include <uv.h>
-
-enum { VAST_REDIRECTS_MAX = 5, VAST_TIMEOUT_MS = 5000 };
 
 /* Views must live as long as the session. */
 struct vast_fetch_options {
@@ -21,7 +20,13 @@ struct vast_fetch_options {
     struct str user_agent;     /* must not be empty */
     const struct str *headers; /* "Name: value" */
     int nheaders;
-    int64_t timeout_ms; /* one request with its redirects */
+    struct vast_names header_hosts; /* that get them: exact, or suffixes that begin with a dot; empty: the
+                                       host of the session's first request */
+    struct vast_rate *rate;         /* NULL: no cap */
+    struct str rate_name;           /* whose cap it is; empty: the host's */
+    double per_minute;
+    struct chain *chain; /* gets the hops of the first request; NULL: nobody wants them */
+    int64_t timeout_ms;  /* one request with its redirects */
     int64_t connect_timeout_ms;
     size_t max_body, max_header;
     int max_redirects;
@@ -44,7 +49,9 @@ NODISCARD struct vast_session *vast_session_start(struct vast_fetcher *f, struct
                                                   const struct vast_fetch_options *options, struct err *err);
 /*
  * Requests a URL that url_parse has written. done is called once, never from within; the body is valid until
- * the next request. timeout_ms: of the options, or less when the caller has less time. One at a time.
+ * the next request. timeout_ms: all the time that the caller has; the request itself takes at most that of
+ * the options, and what is left is for waiting until the cap lets it go (ERR_AD_RATE when that is too short).
+ * One at a time.
  */
 void vast_session_get(struct vast_session *s, struct str url, int64_t timeout_ms,
                       void (*done)(void *arg, const struct vast_answer *answer), void *arg);

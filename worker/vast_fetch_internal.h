@@ -27,14 +27,18 @@ struct vast_session {
     uv_timer_t timer;
     CURL *easy;
     CURLSH *share;
-    struct curl_slist *headers;
+    struct curl_slist *headers, *plain; /* with, and without, what is not for everybody */
+    struct str first_host;
+    int requests;
     struct guard_policy policy;
     bool has_named_proxy; /* its address is known when libcurl has resolved it */
     bool is_on_wire;
     void (*done)(void *arg, const struct vast_answer *answer);
     void *arg;
-    struct url first, url; /* of the request, and of its last redirect */
-    int64_t started_ms, deadline_ms;
+    struct url first, url;           /* of the request, and of its last redirect */
+    int64_t started_ms, deadline_ms; /* while it waits for its turn: the caller's */
+    bool is_waiting;                 /* for its turn */
+    enum via via;
     int redirects, attempts;
     bool has_answered; /* anything, since the session began */
     /* of the transfer on the wire */
@@ -48,5 +52,9 @@ struct vast_session {
 
 /* Gives the session its easy handle and share. False when the arena is full; both are there all the same. */
 NODISCARD bool vast_session_set_up(struct vast_session *s);
+/* Gives the next transfer the headers that its host may have. */
+void vast_session_set_headers(struct vast_session *s);
+/* Adds the transfer that has ended to the chain, where somebody wants that. */
+void vast_session_note_hop(struct vast_session *s);
 
 #endif

@@ -78,20 +78,40 @@ static bool set_route(struct vast_session *s)
     return !s->arena->is_full;
 }
 
-static void add_header(struct vast_session *s, const char *line)
+static void add_header(struct curl_slist **list, const char *line)
 {
-    struct curl_slist *more = line ? curl_slist_append(s->headers, line) : NULL;
+    struct curl_slist *more = line ? curl_slist_append(*list, line) : NULL;
 
     if (more)
-        s->headers = more;
+        *list = more;
+}
+
+static bool may_have_headers(const struct vast_session *s)
+{
+    const struct vast_names *hosts = &s->options.header_hosts;
+    struct str host = s->url.host;
+
+    for (int i = 0; i < hosts->n; i++) {
+        struct str name = hosts->items[i];
+
+        if (name.len && name.ptr[0] == '.' ? host.len > name.len && str_ends_nocase(host, name)
+                                           : str_equal_nocase(host, name))
+            return true;
+    }
+    return !hosts->n && str_equal(host, s->first_host);
+}
+
+void vast_session_set_headers(struct vast_session *s)
+{
+    curl_easy_setopt(s->easy, CURLOPT_HTTPHEADER, may_have_headers(s) ? s->headers : s->plain);
 }
 
 static void set_request(struct vast_session *s)
 {
-    add_header(s, ACCEPT);
+    add_header(&s->plain, ACCEPT);
+    add_header(&s->headers, ACCEPT);
     for (int i = 0; i < s->options.nheaders; i++)
-        add_header(s, arena_cstr(s->arena, s->options.headers[i]));
-    curl_easy_setopt(s->easy, CURLOPT_HTTPHEADER, s->headers);
+        add_header(&s->headers, arena_cstr(s->arena, s->options.headers[i]));
     curl_easy_setopt(s->easy, CURLOPT_USERAGENT, arena_cstr(s->arena, s->options.user_agent));
     curl_easy_setopt(s->easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(s->easy, CURLOPT_HEADERDATA, s);
@@ -122,4 +142,41 @@ bool vast_session_set_up(struct vast_session *s)
     start_curl(s);
     set_request(s);
     return set_route(s);
+}
+
+static int ms_of(struct vast_session *s, CURLINFO what)
+{
+    curl_off_t us = 0;
+
+    curl_easy_getinfo(s->easy, what, &us);
+    return us > 0 ? (int)(us / 1000) : -1;
+}
+
+void vast_session_note_hop(struct vast_session *s)
+{
+    struct hop *hop = s->options.chain && s->requests == 1 ? chain_add_hop(s->arena, s->options.chain) : NULL;
+    char *address = NULL;
+
+    if (!hop)
+        return;
+    hop->url = s->url.href;
+    hop->status = s->head.is_complete ? s->head.status : 0;
+    hop->via = s->via;
+    hop->method = STR("GET");
+    hop->content_type = s->head.content_type;
+    hop->headers = s->head.headers;
+    hop->nheaders = s->head.nheaders;
+    hop->cookie_names = s->head.cookie_names;
+    hop->ncookie_names = s->head.ncookie_names;
+    hop->header_bytes = (int64_t)s->header_bytes;
+    hop->body_bytes = (int64_t)s->body.len;
+    hop->timing = (struct hop_timing){.dns = ms_of(s, CURLINFO_NAMELOOKUP_TIME_T),
+                                      .connect = ms_of(s, CURLINFO_CONNECT_TIME_T),
+                                      .tls = ms_of(s, CURLINFO_APPCONNECT_TIME_T),
+                                      .first_byte = ms_of(s, CURLINFO_STARTTRANSFER_TIME_T),
+                                      .total = ms_of(s, CURLINFO_TOTAL_TIME_T)};
+    curl_easy_getinfo(s->easy, CURLINFO_PRIMARY_IP, &address);
+    hop->remote_address = arena_copy(s->arena, str_from(address));
+    if (s->err.code != ERR_OK)
+        hop_add_note(s->arena, hop, s->err.detail);
 }

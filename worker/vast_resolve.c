@@ -4,6 +4,7 @@
 #include "worker/vast_resolve.h"
 
 #include "common/loop.h"
+#include "common/metrics.h"
 
 #include <string.h>
 #include <sys/random.h>
@@ -17,6 +18,7 @@ struct vast_resolve {
     uv_idle_t begin;
     int64_t deadline_ms;
     struct str wanted;
+    struct str name; /* of its answer in the cache; empty: none is kept */
     void (*done)(void *arg, struct vast_resolver *r, const struct err *err);
     void *arg;
 };
@@ -86,19 +88,34 @@ static void end(struct vast_resolve *v, const struct err *err)
 
 /* --- one answer after the other --------------------------------------------------------------------- */
 
+/*
+ * The URL before its macros were expanded: requests that differ by a random number or the time are the same.
+ * Empty: not to be kept.
+ */
+static struct str cache_name(struct vast_resolve *v)
+{
+    const char *name = v->request.cache && v->request.cache_ttl_ms > 0
+                           ? arena_printf(v->arena, "%.*s\n%.*s", STR_ARG(v->request.cache_scope),
+                                          STR_ARG(v->resolver->wanted_name))
+                           : NULL;
+
+    return name ? str_from(name) : STR("");
+}
+
 static bool take_from_cache(struct vast_resolve *v, struct vast_answer *answer)
 {
-    if (!v->request.cache || !vast_cache_get(v->request.cache, v->wanted, loop_now_ms(), answer))
+    v->name = cache_name(v);
+    if (!v->name.len || !vast_cache_get(v->request.cache, v->name, loop_now_ms(), answer))
         return false;
+    metrics_add(METRIC_VAST_CACHED, 1);
     answer->ms = 0;
     return true;
 }
 
 static void keep(struct vast_resolve *v, const struct vast_answer *answer)
 {
-    if (v->request.cache && v->request.cache_ttl_ms > 0 && answer->err.code == ERR_OK &&
-        answer->status == 200)
-        vast_cache_put(v->request.cache, v->wanted, answer, loop_now_ms() + v->request.cache_ttl_ms);
+    if (v->name.len && answer->err.code == ERR_OK && answer->status == 200)
+        vast_cache_put(v->request.cache, v->name, answer, loop_now_ms() + v->request.cache_ttl_ms);
 }
 
 static void go_on(struct vast_resolve *v);

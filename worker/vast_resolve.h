@@ -18,6 +18,7 @@ struct vast_resolve_request {
     int64_t total_timeout_ms;
     struct vast_cache *cache; /* answers are kept there for cache_ttl_ms; NULL: nothing is kept */
     int64_t cache_ttl_ms;
+    struct str cache_scope; /* answers are used again within one scope only */
 };
 
 struct vast_resolve;

@@ -6,9 +6,10 @@ RETURNS TABLE (id uuid, offer_name text, final_url text, tracking_urls jsonb, al
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 AS $$
-  SELECT o.id, o.offer_name, o.final_url, o.tracking_urls, o.allowed_hosts, o.target_country, o.country_from,
+  SELECT o.id, o.offer_name, coalesce(o.final_url, v.base_url), o.tracking_urls, o.allowed_hosts, o.target_country, o.country_from,
          o.pass_params, o.trace_click_ids, o.fallback_url, o.redirect_param, o.is_active, o.updated_at
     FROM offers o
+    LEFT JOIN vast_providers v ON o.kind = 'vast' AND v.provider = o.vast_provider
    ORDER BY o.offer_name
 $$;
 COMMENT ON FUNCTION active_offers() IS 'All offers as the edge serves them.';

@@ -210,7 +210,9 @@ BEGIN
    WHERE t.ctid = pair.request
   RETURNING t.request_id, t.attempt, t.retry_count, t.max_retries, t.offer_id, t.offer_name, t.tracking_url,
             t.target_country, t.inbound_params,
-            coalesce((SELECT offer_options(o) FROM offers o WHERE o.id = t.offer_id), '{}') || t.options, t.wait_time_ms,
+            coalesce((SELECT CASE WHEN o.vast_provider IS NULL THEN offer_options(o)
+                                 ELSE offer_options(o) || vast_provider_options(o.vast_provider) END
+                       FROM offers o WHERE o.id = t.offer_id), '{}') || t.options, t.wait_time_ms,
             pair.ip_address, pair.ip_port, pair.provider, pair.scheme, pair.host, pair.port, pair.username,
             pair.secret_name, v_request_cursors[array_position(v_served, t.target_country)],
             v_ip_cursors[array_position(v_served, t.target_country)];

@@ -3,9 +3,11 @@
 --
 -- An event of step 0 (an impression) goes at once. Any other needs an impression of its view that was tracked, and a
 -- scheduled one waits until no scheduled event of an earlier step is open.
+DROP FUNCTION IF EXISTS claim_tracking_events(integer, text, integer);
 CREATE OR REPLACE FUNCTION claim_tracking_events(p_slots integer, p_worker text, p_lease_ms integer)
 RETURNS TABLE (id bigint, request_id uuid, event text, creative_id text, is_billing boolean, attempts integer,
-               url_template text, url text, macros jsonb, params jsonb)
+               url_template text, url text, macros jsonb, params jsonb, is_logged boolean, macro_mode text,
+               macro_formats text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 AS $$
@@ -18,8 +20,9 @@ BEGIN
   END IF;
   RETURN QUERY
   WITH chosen AS MATERIALIZED (
-    SELECT e.id
+    SELECT e.id, p.macro_mode, p.macro_formats
       FROM tracking_events e
+      LEFT JOIN ad_view_plans p ON p.ad_view_id = e.ad_view_id
      WHERE e.state IN ('pending', 'waiting') AND e.due_at <= v_now AND e.expires_at > v_now AND e.mode = 'fire'
        AND (e.ord = 0
             OR NOT EXISTS (SELECT
@@ -30,14 +33,15 @@ BEGIN
                AND impression_was_tracked(e.ad_view_id))
      ORDER BY e.due_at
      LIMIT p_slots
-       FOR UPDATE SKIP LOCKED
+       FOR UPDATE OF e SKIP LOCKED
   )
   UPDATE tracking_events e
      SET state = 'sending', is_begun = false, claimed_by = p_worker, lease_until = v_now + p_lease_ms * interval '1 ms',
          updated_at = v_now
     FROM chosen
    WHERE e.id = chosen.id AND e.state IN ('pending', 'waiting')
-  RETURNING e.id, e.request_id, e.event, e.creative_id, e.is_billing, e.attempts, e.url_template, e.url, e.macros, e.params;
+  RETURNING e.id, e.request_id, e.event, e.creative_id, e.is_billing, e.attempts, e.url_template, e.url, e.macros, e.params,
+            e.is_logged, chosen.macro_mode, array_to_string(chosen.macro_formats, ' ');
 END $$;
 COMMENT ON FUNCTION claim_tracking_events(integer, text, integer) IS 'Due tracking requests in the order of their views, leased.';
 REVOKE ALL ON FUNCTION claim_tracking_events(integer, text, integer) FROM PUBLIC;

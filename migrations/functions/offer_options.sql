@@ -7,5 +7,6 @@ RETURN jsonb_strip_nulls(jsonb_build_object(
          'mode', (o).tracer_mode, 'referrer', (o).referrer, 'user_agent', (o).user_agent, 'max_hops', (o).max_hops,
          'timeout_ms', (o).timeout_ms, 'expected_params', (o).expected_params, 'extract_only', (o).extract_only,
          'block_resources', (o).block_resources, 'evidence', nullif((o).evidence, '{}'),
-         'learnt', (o).tracer_learnt, 'sample_percent', (o).sample_percent));
+         'learnt', (o).tracer_learnt, 'sample_percent', (o).sample_percent, 'kind', nullif((o).kind, 'link'),
+         'vast_provider', (o).vast_provider, 'vast_cache', nullif((o).vast_cache, false)));
 REVOKE ALL ON FUNCTION offer_options(offers) FROM PUBLIC;

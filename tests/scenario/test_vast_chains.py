@@ -189,7 +189,7 @@ def test_a_provider_makes_the_request_and_reads_its_extras(site, tmp_path):
     provider.write_text(json.dumps({
         "provider": "acme", "base_url": site.url + "/0?v=4", "headers": {"X-Zone": "12"},
         "params": {"q": "a b&[DOMAIN]", "s": ["1", "2"]}, "encoding": {"space": "plus"}, "macros": {"DOMAIN": "d/e"},
-        "extras": {"price": "//Extension[@type='acme']/Price", "none": "//Nope", "bad": "//["}}))
+        "extras": {"price": "//Extension[@type='acme']/Price", "none": "//Nope", "bad": "nosuch()"}}))
     site.docs = {"/0": {"xml": AD.replace("</InLine>", "<Extensions><Extension type='acme'><Price xmlns='urn:x'> 1.5 "
                                           "</Price></Extension></Extensions></InLine>")}}
     got = resolve("--provider", provider, "--param", "s=3")
@@ -230,10 +230,10 @@ def test_the_ad_of_a_chain_is_fired_with_the_impressions_of_all(site, tmp_path):
 
 @pytest.mark.parametrize("text,said", [
     ("{", "end of file"),
-    ('{"timeout": 5}', '"timeout" is not known'),
-    ('{"timeout_ms": 5}', "timeout_ms must be a number from 100 to 60000"),
-    ('{"headers": {"A": "b\\nc"}}', "headers must be names and values without line breaks"),
-    ('{"macro_mode": "both"}', 'macro_mode must be "leave" or "iab"'),
+    ('{"timeout": 5}', "timeout: must be a member or column that a provider has"),
+    ('{"timeout_ms": 5}', "timeout_ms 5: must be a number from 100 to 60000"),
+    ('{"headers": {"A": "b\\nc"}}', 'headers "A": must be of names'),
+    ('{"macro_mode": "both"}', 'macro_mode "both": must be "leave" or "iab"'),
 ])
 def test_a_provider_that_cannot_be_read_is_refused(tmp_path, text, said):
     provider = tmp_path / "acme.json"

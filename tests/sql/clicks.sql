@@ -78,5 +78,22 @@ SELECT throws_ok($$INSERT INTO offers (offer_name, tracking_urls) VALUES ('x', '
 UPDATE offers SET updated_at = 'epoch' WHERE offer_name = 'off';
 SELECT is(in_seconds((SELECT updated_at FROM offers WHERE offer_name = 'off')), 0, 'updated_at is kept by the database');
 
+-- A vast offer without a URL of its own goes where its provider's tag is
+INSERT INTO vast_providers (provider, base_url) VALUES ('acme', 'http://ads.test/tag');
+INSERT INTO offers (offer_name, kind, vast_provider, final_url)
+VALUES ('v1', 'vast', 'acme', NULL), ('v2', 'vast', 'acme', 'http://own.test/'), ('v3', 'vast', 'nobody', NULL), ('v4', 'link', 'acme', NULL);
+SELECT is((SELECT array_agg(final_url ORDER BY offer_name) FROM active_offers() WHERE offer_name LIKE 'v_'),
+          '{http://ads.test/tag,http://own.test/,NULL,NULL}', 'base_url stands in');
+SELECT throws_ok($$INSERT INTO vast_providers (provider, base_url) VALUES ('b', 'ftp://ads.test/')$$, '23514', NULL, 'http only');
+SELECT throws_ok($$INSERT INTO vast_providers (provider, macro_formats) VALUES ('b', '{%%}')$$, '23514', NULL, 'two spellings');
+SELECT throws_ok($$INSERT INTO vast_providers (provider, retries) VALUES ('b', 6)$$, '23514', NULL, 'five retries at most');
+SELECT throws_ok($$INSERT INTO offers (offer_name, kind) VALUES ('b', 'video')$$, '23514', NULL, 'two kinds');
+
+-- What a claim gets to know of it
+SELECT is(vast_provider_options('acme') -> 'vast' ->> 'base_url', 'http://ads.test/tag', 'the row');
+SELECT is((SELECT string_agg(k, ' ') FROM jsonb_object_keys(vast_provider_options('acme') -> 'vast') AS k
+            WHERE k IN ('notes', 'created_at', 'updated_at')), NULL, 'without what is for people');
+SELECT is(vast_provider_options('nobody'), '{}', 'nothing of one that the table does not have');
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -226,7 +226,19 @@ SELECT is(finish_with_ad('w1'), 'true completed', 'one in time');
 SELECT is((SELECT count(*) FROM tracking_events), 4::bigint, 'plans the view');
 SELECT is((SELECT convert_from(body, 'UTF8')::jsonb FROM trace_evidence WHERE kind = 'vast'), '{"status": "ok"}', 'and keeps what was found');
 
+-- An ad that was lost is no view: whom that is told is due at once and depends on nothing
+SELECT forget_all();
+CREATE TEMP TABLE lost AS SELECT finished_request((SELECT fire FROM it)) AS id;
+SELECT is(plan_ad_view((SELECT id FROM lost), '{"ad": 1, "creative": 0, "ad_id": "w1", "error_code": 303, "provider": "acme",
+  "macro_mode": "iab", "macro_formats": ["[]"], "events": [{"event": "error", "ord": 0, "at_ms": 0, "billing": false,
+  "template": "http://ok.test/e", "url": "http://ok.test/e", "host": "ok.test", "logged": false}]}', 'fire'), 1, 'an error');
+SELECT is((SELECT state || ' ' || error_code || ' ' || provider FROM ad_views), 'error 303 acme', 'is told');
+SELECT is((SELECT event || ' ' || is_logged || ' ' || macro_mode || ' ' || macro_formats FROM claim_tracking_events(9, 'w1', 60000)),
+          'error false iab []', 'its claim says how the provider wants it');
+
 -- The audit is kept as long as statistics are
+SELECT forget_all();
+SELECT new_view((SELECT fire FROM it));
 SELECT claimed_events(), begin_all(), finish_all('tracked');
 SELECT is(prune_history(), 0, 'what is young stays');
 UPDATE ad_view_plans SET begins_at = now() - interval '91 days';

@@ -130,6 +130,7 @@ static const struct life lives[] = {
     {"learnt, no browser",   EV_BROWSE, {EV_GO, EV_DONE, EV_STORED}, 3, {TRACE_CLAIMED, TRACE_BROWSER, TRACE_HTTP, TRACE_FINISHING, TRACE_GONE}, 5},
     {"a sample, too slow",   EV_GO,     {EV_BROWSE, EV_TIMEOUT, EV_STORED}, 3, {TRACE_CLAIMED, TRACE_HTTP, TRACE_BROWSER, TRACE_FINISHING, TRACE_GONE}, 5},
     {"ended in an ad",       EV_GO,     {EV_AD, EV_DONE, EV_STORED}, 3, {TRACE_CLAIMED, TRACE_HTTP, TRACE_ADS, TRACE_FINISHING, TRACE_GONE}, 5},
+    {"is a tag itself",      EV_AD,     {EV_DONE, EV_STORED},    2, {TRACE_CLAIMED, TRACE_ADS, TRACE_FINISHING, TRACE_GONE}, 4},
     {"refused by PostgreSQL", EV_GO,    {EV_DONE, EV_FAIL},      2, {TRACE_CLAIMED, TRACE_HTTP, TRACE_FINISHING, TRACE_GONE}, 4},
 };
 /* clang-format on */

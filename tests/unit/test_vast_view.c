@@ -4,6 +4,7 @@
 #include "tests/unit/test.h"
 
 #include "common/json.h"
+#include "worker/vast/relative.h"
 #include "worker/vast/view.h"
 
 #include <string.h>
@@ -29,6 +30,8 @@ static const char document[] =
 
 static const struct vast_sender sender = {.user_agent = {"us/1", 4}};
 
+static struct vast_provider nobody = {.is_active = true};
+
 static json_t *view_of(struct arena *a, const char *text)
 {
     struct vast_doc *doc;
@@ -37,7 +40,7 @@ static json_t *view_of(struct arena *a, const char *text)
 
     assert_true(vast_parse(a, str_from(text), &doc, &err));
     assert_int_equal(doc->nads, 1);
-    assert_true(vast_view_json(a, &doc->ads[0], 0, &sender, &view, &err));
+    assert_true(vast_view_json(a, &doc->ads[0], 0, &sender, &nobody, &view, &err));
     return view;
 }
 
@@ -146,11 +149,115 @@ static void too_little_memory_is_an_error(void **state)
         json_t *view = NULL;
 
         assert_true(vast_parse(&big, str_from(document), &doc, &err));
-        if (vast_view_json(&small, &doc->ads[0], 0, &sender, &view, &err))
+        if (vast_view_json(&small, &doc->ads[0], 0, &sender, &nobody, &view, &err))
             json_decref(view);
         else
             assert_int_equal(err.code, ERR_TOO_BIG);
     }
+}
+
+static void a_provider_fills_its_macros_and_hides_events(void **state)
+{
+    static const struct str names[] = {STR("pause"), STR("progress-*")};
+    struct str domain = STR("a b"), pod = STR("9");
+    struct vast_macro macros[] = {{.name = STR("DOMAIN"), .values = &domain, .nvalues = 1},
+                                  {.name = STR("PODSEQUENCE"), .values = &pod, .nvalues = 1},
+                                  {.name = STR("IFA"), .is_withheld = true}};
+    struct vast_provider acme = {.name = STR("acme"),
+                                 .is_active = true,
+                                 .macros = macros,
+                                 .nmacros = ARRAY_LEN(macros),
+                                 .macro_mode = VAST_MACRO_IAB,
+                                 .macro_formats = VAST_MACRO_BRACKETS,
+                                 .exclude = {.items = (struct str *)names, .n = 2}};
+    SCOPED_VALUE(arena) arena = {.ceiling = 1 << 22};
+    struct vast_doc *doc;
+    struct err err;
+    json_t *view, *events;
+
+    (void)state;
+    assert_true(vast_parse(
+        &arena,
+        STR("<VAST version=\"4.1\"><Ad sequence=\"2\"><InLine>"
+            "<Impression>http://t.test/i?d=[DOMAIN]&amp;p=[PODSEQUENCE]&amp;i=[IFA]&amp;u=[UNIVERSALADID]"
+            "&amp;x=${DOMAIN}</Impression><Creatives><Creative><Linear><Duration>00:00:08</Duration>"
+            "<TrackingEvents><Tracking event=\"pause\">http://t.test/p</Tracking>"
+            "<Tracking event=\"progress\" offset=\"50%\">http://t.test/q</Tracking></TrackingEvents>"
+            "</Linear></Creative></Creatives></InLine></Ad></VAST>"),
+        &doc, &err));
+    assert_true(vast_view_json(&arena, &doc->ads[0], 0, &sender, &acme, &view, &err));
+    events = json_object_get(view, "events");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(events, 0), "url")),
+                        "http://t.test/i?d=a%20b&p=9&i=-2&u=-1&x=${DOMAIN}");
+    assert_null(json_object_get(json_array_get(events, 0), "logged"));
+    assert_true(json_is_false(json_object_get(json_array_get(events, 1), "logged")));
+    assert_true(json_is_false(json_object_get(json_array_get(events, 2), "logged")));
+    assert_string_equal(json_string_value(json_object_get(view, "provider")), "acme");
+    assert_string_equal(json_string_value(json_object_get(view, "macro_mode")), "iab");
+    assert_int_equal(json_array_size(json_object_get(view, "macro_formats")), 1);
+    json_decref(view);
+}
+
+static void a_lost_ad_tells_its_errors_the_code(void **state)
+{
+    struct vast_url to[] = {{.url = STR("http://t.test/e?c=[ERRORCODE]&u=[SERVERUA]")},
+                            {.url = STR("/e?${ERRORCODE}")}};
+    struct vast_failure failure = {.code = 303, .ad = STR("w1"), .errors = {.items = to, .n = 2}};
+    SCOPED_VALUE(arena) arena = {.ceiling = 1 << 22};
+    struct url base;
+    struct err err;
+    json_t *view, *events;
+
+    (void)state;
+    assert_true(url_parse(&arena, STR("http://ads.test/tag?x"), NULL, &base, &err));
+    to[1].base = &base;
+    assert_true(vast_lost_json(&arena, &failure, 3, &sender, &nobody, &view, &err));
+    events = json_object_get(view, "events");
+    assert_int_equal(json_get_int(view, "error_code", 0), 303);
+    assert_int_equal(json_get_int(view, "ad", 0), 3);
+    assert_string_equal(json_string_value(json_object_get(view, "ad_id")), "w1");
+    assert_int_equal(json_array_size(events), 2);
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *e = json_array_get(events, i);
+
+        assert_string_equal(json_string_value(json_object_get(e, "event")), "error");
+        assert_int_equal(json_get_int(e, "at_ms", -1), 0);
+        assert_int_equal(json_get_int(e, "ord", -1), 0);
+        assert_string_equal(json_string_value(json_object_get(e, "url")),
+                            i ? "http://ads.test/e?303" : "http://t.test/e?c=303&u=us%2F1");
+    }
+    json_decref(view);
+}
+
+/* The table of RFC 3986, 5.4, as far as it concerns trackers, and what must not be touched. */
+static void relative_urls_are_the_documents(void **state)
+{
+    static const char *const cases[][2] = {
+        {"/i?a=[A]", "http://u:p@a.test:81/i?a=[A]"},
+        {"//b.test/i", "http://b.test/i"},
+        {"i", "http://u:p@a.test:81/x/y/i"},
+        {"../i?[A]/b", "http://u:p@a.test:81/x/y/../i?[A]/b"},
+        {"?i", "http://u:p@a.test:81/x/y/z?i"},
+        {"http://b.test/i", "http://b.test/i"},
+        {"HTTPS://b.test/i", "HTTPS://b.test/i"},
+        {"javascript:1", "javascript:1"},
+        {"[HOST]/i", "[HOST]/i"},
+        {"${HOST}/i", "${HOST}/i"},
+        {"%%CLICK%%http://b.test", "%%CLICK%%http://b.test"},
+        {"1:2", "http://u:p@a.test:81/x/y/1:2"},
+        {"", ""},
+    };
+    SCOPED_VALUE(arena) arena = {.ceiling = 1 << 22};
+    struct url base, other;
+    struct err err;
+
+    (void)state;
+    assert_true(url_parse(&arena, STR("http://u:p@a.test:81/x/y/z?q=/1/#f/"), NULL, &base, &err));
+    assert_true(url_parse(&arena, STR("file:///x/y"), NULL, &other, &err));
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_str(vast_absolute(&arena, str_from(cases[i][0]), &base), cases[i][1]);
+    assert_str(vast_absolute(&arena, STR("/i"), NULL), "/i");
+    assert_str(vast_absolute(&arena, STR("/i"), &other), "/i");
 }
 
 int main(void)
@@ -160,6 +267,9 @@ int main(void)
         cmocka_unit_test(without_a_duration_impression_and_start_only),
         cmocka_unit_test(what_an_event_comes_to),
         cmocka_unit_test(too_little_memory_is_an_error),
+        cmocka_unit_test(a_provider_fills_its_macros_and_hides_events),
+        cmocka_unit_test(a_lost_ad_tells_its_errors_the_code),
+        cmocka_unit_test(relative_urls_are_the_documents),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

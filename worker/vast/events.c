@@ -4,6 +4,7 @@
 #include "worker/vast/events.h"
 
 #include "worker/vast/dom.h"
+#include "worker/vast/relative.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -107,7 +108,8 @@ static void add(struct arena *a, struct vast_schedule *s, struct vast_event even
 static void add_tracking(struct arena *a, struct vast_schedule *s, const struct vast_tracking *t,
                          int64_t duration_ms)
 {
-    struct vast_event event = {.name = t->event, .url = t->url, .line = t->line};
+    struct vast_event event = {
+        .name = t->event, .url = vast_absolute(a, t->url, t->base), .line = t->line, .of = t};
 
     if (!place(t, duration_ms, &event.at_ms, &event.stage))
         return;
@@ -135,11 +137,12 @@ bool vast_schedule(struct arena *a, const struct vast_ad *ad, const struct vast_
 
     for (int i = 0; i < ad->impressions.n; i++)
         add(a, &s,
-            (struct vast_event){.name = STR("impression"),
-                                .url = ad->impressions.items[i].url,
-                                .stage = VAST_STAGE_IMPRESSION,
-                                .is_billing = true,
-                                .line = ad->impressions.items[i].line});
+            (struct vast_event){
+                .name = STR("impression"),
+                .url = vast_absolute(a, ad->impressions.items[i].url, ad->impressions.items[i].base),
+                .stage = VAST_STAGE_IMPRESSION,
+                .is_billing = true,
+                .line = ad->impressions.items[i].line});
     for (int i = 0; i < creative->tracking.n; i++)
         add_tracking(a, &s, &creative->tracking.items[i], creative->duration_ms);
     if (a->is_full)

@@ -25,12 +25,13 @@ enum vast_stage {
 
 struct vast_event {
     struct str name; /* impression, start, creativeView, progress-5000, firstQuartile, ... */
-    struct str url;  /* macros not yet expanded */
+    struct str url;  /* absolute where its document has a URL; macros not yet expanded */
     int64_t at_ms;   /* since the view began */
     enum vast_stage stage;
     bool is_billing; /* sent at most once */
     int line;
-    int order; /* place in the document, for events of one moment */
+    const struct vast_tracking *of; /* NULL: an impression */
+    int order;                      /* place in the document, for events of one moment */
 };
 
 struct vast_schedule {

@@ -60,6 +60,13 @@ static void ignore(void *arg, xmlError *error)
     (void)error;
 }
 
+/* Of what an expression finds out at run time libxml2 tells only here, and by default standard error. */
+static void ignore_text(void *arg, const char *text, ...)
+{
+    (void)arg;
+    (void)text;
+}
+
 static json_t *evaluate(xmlDoc *xml, struct str xpath)
 {
     xmlXPathContext *context = xmlXPathNewContext(xml);
@@ -82,6 +89,7 @@ json_t *vast_extras_json(struct str bytes, const struct vast_provider *provider)
     json_t *object = json_object();
     SCOPED(xmlDoc) xml = dom_read(bytes);
 
+    xmlSetGenericErrorFunc(NULL, ignore_text);
     if (xml)
         forget_namespaces(xmlDocGetRootElement(xml));
     for (int i = 0; i < provider->nextras; i++) {

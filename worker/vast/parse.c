@@ -83,6 +83,19 @@ static void read_extensions(struct arena *a, xmlNode *n, struct vast_ad *ad)
     }
 }
 
+static void read_categories(struct arena *a, xmlNode *n, const char *name, struct vast_urls *out)
+{
+    EACH_ELEMENT(node, n)
+    {
+        struct str text = dom_is(node, name) ? dom_text(a, node) : (struct str){NULL, 0};
+
+        if (text.ptr)
+            dom_add_url(a, out,
+                        (struct vast_url){
+                            .url = text, .id = dom_attribute(a, node, "authority"), .line = dom_line(node)});
+    }
+}
+
 static void read_ad_content(struct arena *a, xmlNode *n, struct vast_ad *ad)
 {
     xmlNode *viewable = dom_child(n, "ViewableImpression");
@@ -96,8 +109,8 @@ static void read_ad_content(struct arena *a, xmlNode *n, struct vast_ad *ad)
     dom_urls(a, viewable, "Viewable", &ad->viewable);
     dom_urls(a, viewable, "NotViewable", &ad->not_viewable);
     dom_urls(a, viewable, "ViewUndetermined", &ad->view_undetermined);
-    dom_urls(a, n, "Category", &ad->categories);
-    dom_urls(a, n, "BlockedAdCategories", &ad->blocked_categories);
+    read_categories(a, n, "Category", &ad->categories);
+    read_categories(a, n, "BlockedAdCategories", &ad->blocked_categories);
     read_extensions(a, n, ad);
     vast_read_creatives(a, n, ad);
 }

@@ -3,11 +3,10 @@
  */
 #include "worker/vast/provider.h"
 
-enum { TIMEOUT_DEFAULT_MS = 5000 };
-
 struct vast_provider vast_provider_default(void)
 {
-    return (struct vast_provider){.timeout_ms = TIMEOUT_DEFAULT_MS, .max_wrappers = VAST_WRAPPERS_DEFAULT};
+    return (struct vast_provider){
+        .is_active = true, .timeout_ms = VAST_TIMEOUT_DEFAULT_MS, .max_wrappers = VAST_WRAPPERS_DEFAULT};
 }
 
 /* --- the URL ---------------------------------------------------------------------------------------- */
@@ -73,18 +72,35 @@ static void put_param(const struct vast_provider *p, struct buf *out, const stru
     put_value(p, out, param);
 }
 
-bool vast_provider_url(const struct vast_provider *p, const struct vast_param *more, int nmore,
-                       struct buf *out)
+/* Names in the query of a URL, as they are written there. */
+static bool url_has(const struct vast_provider *p, struct str url, const struct vast_param *param)
 {
-    size_t end = str_find(p->base_url, 0, '#');
+    SCOPED_VALUE(buf) encoded = {.max = 4096};
+    struct str query = str_slice(url, str_find(url, 0, '?') + 1, url.len), name, value;
+    struct url_query_iter it;
 
-    buf_append_str(out, str_slice(p->base_url, 0, end));
+    put_encoded(p, &encoded, param->name);
+    url_query_init(&it, query);
+    while (url_query_next_raw(&it, &name, &value))
+        if (str_equal(name, param->name) || str_equal(name, buf_str(&encoded)))
+            return true;
+    return false;
+}
+
+bool vast_provider_url(const struct vast_provider *p, struct str tag, const struct vast_param *more,
+                       int nmore, struct buf *out)
+{
+    struct str url = tag.len ? tag : p->base_url;
+    size_t end = str_find(url, 0, '#');
+    struct str base = str_slice(url, 0, end);
+
+    buf_append_str(out, base);
     for (int i = 0; i < p->nparams; i++)
-        if (!has_name(more, nmore, p->params[i].name))
+        if (!has_name(more, nmore, p->params[i].name) && !(tag.len && url_has(p, base, &p->params[i])))
             put_param(p, out, &p->params[i]);
     for (int i = 0; i < nmore; i++)
         put_param(p, out, &more[i]);
-    buf_append_str(out, str_slice(p->base_url, end, p->base_url.len));
+    buf_append_str(out, str_slice(url, end, url.len));
     return !out->is_full;
 }
 

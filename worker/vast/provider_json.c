@@ -4,19 +4,37 @@
 #include "common/json.h"
 #include "worker/vast/provider.h"
 
+#include <libxml/xpath.h>
 #include <string.h>
+#include <strings.h>
 
-enum { TIMEOUT_MIN_MS = 100, TIMEOUT_MAX_MS = 60000, RETRIES_MAX = 5, TTL_MAX_S = 86400 };
+enum {
+    TIMEOUT_MIN_MS = 100,
+    TIMEOUT_MAX_MS = 60000,
+    RETRIES_MAX = 5,
+    TTL_MAX_S = 86400,
+    RATE_MAX = 100000,
+    XPATH_MAX = 1024,
+    SHOWN_MAX = 60
+};
 
 struct reading {
     struct arena *arena;
+    const char *name; /* of the provider, for errors; NULL: none was given */
     struct vast_provider *p;
     struct err *err;
 };
 
-static bool refuse(struct reading *r, const char *name, const char *allowed)
+/* value NULL: not to be shown. */
+static bool refuse(struct reading *r, const char *name, const json_t *value, const char *allowed)
 {
-    return err_set(r->err, ERR_BAD_INPUT, "provider: %.60s must be %s", name, allowed);
+    char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+
+    err_set(r->err, ERR_BAD_INPUT, "provider %.40s: %.40s%s%.*s: must be %s",
+            r->name ? r->name : "without a name", name, text ? " " : "", SHOWN_MAX, text ? text : "",
+            allowed);
+    free(text);
+    return false;
 }
 
 static struct str text_of(struct reading *r, const json_t *value)
@@ -27,7 +45,7 @@ static struct str text_of(struct reading *r, const json_t *value)
 static bool read_text(struct reading *r, const char *name, const json_t *value, struct str *out)
 {
     if (!json_is_string(value))
-        return refuse(r, name, "a string");
+        return refuse(r, name, value, "a string");
     *out = text_of(r, value);
     return true;
 }
@@ -38,8 +56,8 @@ static bool read_number(struct reading *r, const char *name, const json_t *value
     int64_t number = json_integer_value(value);
 
     if (!json_is_integer(value) || number < min || number > max)
-        return err_set(r->err, ERR_BAD_INPUT, "provider: %s must be a number from %lld to %lld", name,
-                       (long long)min, (long long)max);
+        return refuse(r, name, value,
+                      arena_printf(r->arena, "a number from %lld to %lld", (long long)min, (long long)max));
     *out = number;
     return true;
 }
@@ -51,7 +69,7 @@ static bool read_choice(struct reading *r, const char *name, const json_t *value
     const char *text = json_string_value(value);
 
     if (!text || (strcmp(text, first) != 0 && strcmp(text, second) != 0))
-        return err_set(r->err, ERR_BAD_INPUT, "provider: %s must be \"%s\" or \"%s\"", name, first, second);
+        return refuse(r, name, value, arena_printf(r->arena, "\"%s\" or \"%s\"", first, second));
     *out = strcmp(text, second) == 0;
     return true;
 }
@@ -61,7 +79,7 @@ static bool read_names(struct reading *r, const char *name, const json_t *value,
     struct str *items = arena_alloc(r->arena, (json_array_size(value) + 1) * sizeof(*items));
 
     if (!json_is_array(value))
-        return refuse(r, name, "a list of strings");
+        return refuse(r, name, value, "a list of strings");
     for (size_t i = 0; items && i < json_array_size(value); i++)
         if (!read_text(r, name, json_array_get(value, i), &items[i]))
             return false;
@@ -78,7 +96,14 @@ static bool read_name(struct reading *r, const char *name, const json_t *value)
 
 static bool read_base_url(struct reading *r, const char *name, const json_t *value)
 {
-    return read_text(r, name, value, &r->p->base_url);
+    struct url url;
+    struct err err;
+
+    if (!read_text(r, name, value, &r->p->base_url))
+        return false;
+    if (!url_parse(r->arena, r->p->base_url, NULL, &url, &err) || !url_is_http(&url))
+        return refuse(r, name, value, "an http or https URL");
+    return true;
 }
 
 static bool add_param(struct reading *r, const char *name, const json_t *value)
@@ -109,7 +134,7 @@ static bool read_params(struct reading *r, const char *name, const json_t *membe
     json_t *value;
 
     if (!json_is_object(members))
-        return refuse(r, name, "an object");
+        return refuse(r, name, members, "an object");
     r->p->nparams = 0;
     r->p->params = arena_alloc(r->arena, (count_values(members) + 1) * sizeof(*r->p->params));
     if (!r->p->params)
@@ -139,7 +164,7 @@ static bool read_encoding(struct reading *r, const char *name, const json_t *mem
     json_t *value;
 
     if (!json_is_object(members))
-        return refuse(r, name, "an object");
+        return refuse(r, name, members, "an object");
     json_object_foreach((json_t *)members, key, value)
     {
         bool is_read;
@@ -151,7 +176,7 @@ static bool read_encoding(struct reading *r, const char *name, const json_t *mem
         else if (strcmp(key, "raw") == 0)
             is_read = read_names(r, "encoding.raw", value, &raw);
         else
-            return refuse(r, "encoding", "of space, unicode and raw");
+            return refuse(r, name, members, "of space, unicode and raw");
         if (!is_read)
             return false;
     }
@@ -167,25 +192,68 @@ static bool is_header_text(struct str text)
     return true;
 }
 
+/* What the client itself has to say; a second one would confuse the request. */
+static bool is_ours(const char *name)
+{
+    static const char *const ours[] = {"Host",       "Content-Length", "Transfer-Encoding", "Connection",
+                                       "Keep-Alive", "Upgrade",        "Accept-Encoding",   "TE"};
+
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+        if (strcasecmp(name, ours[i]) == 0)
+            return true;
+    return strncasecmp(name, "Proxy-", 6) == 0;
+}
+
+static bool is_header(const char *name, const json_t *value)
+{
+    struct str text = {json_string_value(value), json_string_length(value)};
+
+    return json_is_string(value) && name[0] && !strpbrk(name, ": \t\"(),/;<=>?@[\\]{}") &&
+           is_header_text(str_from(name)) && is_header_text(text) && !is_ours(name);
+}
+
+/* A header's value may be worth hiding, so errors show its name alone. */
 static bool read_headers(struct reading *r, const char *name, const json_t *members)
 {
     const char *key;
     json_t *value;
 
     if (!json_is_object(members))
-        return refuse(r, name, "an object");
+        return refuse(r, name, NULL, "an object");
     r->p->nheaders = 0;
     r->p->headers = arena_alloc(r->arena, (json_object_size(members) + 1) * sizeof(*r->p->headers));
     json_object_foreach((json_t *)members, key, value)
     {
-        if (!json_is_string(value) || !key[0] || strcspn(key, ": \t") != strlen(key) ||
-            !is_header_text(str_from(key)) || !is_header_text(str_from(json_string_value(value))))
-            return refuse(r, name, "names and values without line breaks");
+        SCOPED(json_t) shown = json_string(key);
+
+        if (!is_header(key, value))
+            return refuse(r, name, shown,
+                          "of names that are not the connection's own, and texts without line breaks");
         if (r->p->headers)
             r->p->headers[r->p->nheaders++] =
                 str_from(arena_printf(r->arena, "%s: %s", key, json_string_value(value)));
     }
     return true;
+}
+
+static bool read_hosts(struct reading *r, const char *name, const json_t *value)
+{
+    return read_names(r, name, value, &r->p->hosts);
+}
+
+static bool read_is_active(struct reading *r, const char *name, const json_t *value)
+{
+    r->p->is_active = json_is_true(value);
+    return json_is_boolean(value) || refuse(r, name, value, "true or false");
+}
+
+static bool read_rate(struct reading *r, const char *name, const json_t *value)
+{
+    int64_t n = 0;
+    bool is_read = read_number(r, name, value, 1, RATE_MAX, &n);
+
+    r->p->requests_per_minute = (int)n;
+    return is_read;
 }
 
 static bool read_timeout(struct reading *r, const char *name, const json_t *value)
@@ -239,12 +307,12 @@ static bool read_macro_formats(struct reading *r, const char *name, const json_t
         bool is_dollars = str_equal(formats.items[i], STR("${}"));
 
         if (!is_dollars && !str_equal(formats.items[i], STR("[]")))
-            return refuse(r, name, "a list of \"[]\" and \"${}\"");
+            return refuse(r, name, value, "a list of \"[]\" and \"${}\"");
         has_dollars |= is_dollars;
         has_brackets |= !is_dollars;
     }
     if (!has_brackets && !has_dollars)
-        return refuse(r, name, "a list of \"[]\" and \"${}\"");
+        return refuse(r, name, value, "a list of \"[]\" and \"${}\"");
     r->p->macro_formats = has_brackets && has_dollars ? VAST_MACRO_BOTH
                           : has_dollars               ? VAST_MACRO_DOLLARS
                                                       : VAST_MACRO_BRACKETS;
@@ -278,7 +346,7 @@ static bool read_macros(struct reading *r, const char *name, const json_t *membe
     json_t *value;
 
     if (!json_is_object(members))
-        return refuse(r, name, "an object");
+        return refuse(r, name, members, "an object");
     r->p->nmacros = 0;
     r->p->macros = arena_alloc(r->arena, (json_object_size(members) + 1) * sizeof(*r->p->macros));
     json_object_foreach((json_t *)members, key, value)
@@ -295,17 +363,37 @@ static bool read_events(struct reading *r, const char *name, const json_t *membe
     json_t *value;
 
     if (!json_is_object(members))
-        return refuse(r, name, "an object");
+        return refuse(r, name, members, "an object");
     json_object_foreach((json_t *)members, key, value)
     {
         bool is_include = strcmp(key, "include") == 0;
 
         if (!is_include && strcmp(key, "exclude") != 0)
-            return refuse(r, name, "of include and exclude");
+            return refuse(r, name, members, "of include and exclude");
         if (!read_names(r, name, value, is_include ? &r->p->include : &r->p->exclude))
             return false;
     }
     return true;
+}
+
+static void ignore(void *arg, xmlError *error)
+{
+    (void)arg;
+    (void)error;
+}
+
+static bool is_xpath(const char *text)
+{
+    xmlXPathContext *context = xmlXPathNewContext(NULL);
+    xmlXPathCompExpr *compiled;
+
+    if (!context)
+        abort();
+    context->error = ignore;
+    compiled = strlen(text) <= XPATH_MAX ? xmlXPathCtxtCompile(context, (const xmlChar *)text) : NULL;
+    xmlXPathFreeContext(context);
+    xmlXPathFreeCompExpr(compiled);
+    return compiled != NULL;
 }
 
 static bool read_extras(struct reading *r, const char *name, const json_t *members)
@@ -314,7 +402,7 @@ static bool read_extras(struct reading *r, const char *name, const json_t *membe
     json_t *value;
 
     if (!json_is_object(members) || json_object_size(members) > VAST_EXTRAS_MAX)
-        return refuse(r, name, "an object of at most 32 members");
+        return refuse(r, name, members, "an object of at most 32 members");
     r->p->nextras = 0;
     r->p->extras = arena_alloc(r->arena, (json_object_size(members) + 1) * sizeof(*r->p->extras));
     json_object_foreach((json_t *)members, key, value)
@@ -326,11 +414,13 @@ static bool read_extras(struct reading *r, const char *name, const json_t *membe
         extra->name = arena_copy(r->arena, str_from(key));
         if (!read_text(r, name, value, &extra->xpath))
             return false;
+        if (!is_xpath(extra->xpath.ptr))
+            return refuse(r, name, value, "XPath expressions of at most 1024 bytes");
     }
     return true;
 }
 
-/* What is of no use to a reader of documents, and is a column all the same. */
+/* What is for people. */
 static bool pass_over(struct reading *r, const char *name, const json_t *value)
 {
     (void)r;
@@ -358,8 +448,9 @@ static const struct member {
     {"macros",              read_macros},
     {"events",              read_events},
     {"extras",              read_extras},
-    {"hosts",               pass_over},
-    {"requests_per_minute", pass_over},
+    {"hosts",               read_hosts},
+    {"is_active",           read_is_active},
+    {"requests_per_minute", read_rate},
     {"notes",               pass_over},
 };
 /* clang-format on */
@@ -380,7 +471,7 @@ static bool read_members(struct reading *r, const json_t *object)
     json_object_foreach((json_t *)object, key, value)
     {
         if (!is_member(key))
-            return err_set(r->err, ERR_BAD_INPUT, "provider: \"%.60s\" is not known", key);
+            return refuse(r, key, NULL, "a member or column that a provider has");
     }
     for (size_t i = 0; i < ARRAY_LEN(members); i++) {
         value = json_object_get(object, members[i].name);
@@ -390,20 +481,27 @@ static bool read_members(struct reading *r, const json_t *object)
     return true;
 }
 
-bool vast_provider_read(struct arena *a, struct str json, struct vast_provider *out, struct err *err)
+bool vast_provider_from(struct arena *a, const json_t *object, const struct vast_provider *defaults,
+                        struct vast_provider *out, struct err *err)
 {
-    struct vast_provider p = vast_provider_default();
+    struct vast_provider p = *defaults;
     struct reading r = {.arena = a, .p = &p, .err = err};
-    SCOPED(json_t) object = json_parse(json, err);
 
-    if (!object)
-        return false;
     if (!json_is_object(object))
         return err_set(err, ERR_BAD_INPUT, "provider: must be a JSON object");
+    r.name = json_string_value(json_object_get(object, "provider"));
     if (!read_members(&r, object))
         return false;
     if (a->is_full)
         return err_set(err, ERR_TOO_BIG, "provider: no memory left for it");
     *out = p;
     return true;
+}
+
+bool vast_provider_read(struct arena *a, struct str json, const struct vast_provider *defaults,
+                        struct vast_provider *out, struct err *err)
+{
+    SCOPED(json_t) object = json_parse(json, err);
+
+    return object && vast_provider_from(a, object, defaults, out, err);
 }

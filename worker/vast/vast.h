@@ -41,10 +41,13 @@ enum vast_creative_kind { VAST_LINEAR, VAST_NONLINEAR, VAST_COMPANION };
 enum vast_offset_kind { VAST_OFFSET_NONE, VAST_OFFSET_MS, VAST_OFFSET_PERCENT, VAST_OFFSET_BAD };
 enum vast_flag { VAST_UNSAID, VAST_NO, VAST_YES };
 
+struct url;
+
 struct vast_url {
     struct str url;
-    struct str id; /* Impression, ClickTracking and CustomClick have one */
+    struct str id; /* Impression, ClickTracking and CustomClick have one; a category's authority */
     int line;
+    const struct url *base; /* of its document, for one that is relative (relative.h); NULL: not known */
 };
 
 struct vast_urls {
@@ -64,6 +67,7 @@ struct vast_tracking {
     struct str url;
     struct vast_offset offset; /* of a progress event; NONE for the others */
     int line;
+    const struct url *base; /* as in struct vast_url */
 };
 
 struct vast_trackings {
@@ -131,7 +135,7 @@ struct vast_ad {
     struct str ad_system, title, ad_serving_id, survey;
     struct vast_urls errors, impressions;
     struct vast_urls viewable, not_viewable, view_undetermined;
-    struct vast_urls categories, blocked_categories; /* texts, in `url` */
+    struct vast_urls categories, blocked_categories; /* texts, in `url`; authority, in `id` */
     struct vast_urls extensions;                     /* their types, in `url`; ptr NULL without one */
     struct vast_verification *verifications;
     int nverifications, verifications_cap;

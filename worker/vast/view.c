@@ -1,118 +1,23 @@
 /*
- * view.c - see view.h. What is scheduled, and when, is events.c; how macros expand is macros.c.
+ * view.c - the events of one view (view.h). What is scheduled, and when, is events.c; the URL of one event is
+ * view_url.c.
  */
 #include "worker/vast/view.h"
 
 #include "common/json.h"
 #include "worker/vast/allow.h"
 #include "worker/vast/events.h"
+#include "worker/vast/relative.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
-
-enum { MACROS_MAX = 64, LIST_MAX = 32, URL_BYTES_MAX = URL_MAX_BYTES };
-
-/* --- the URL of an event ---------------------------------------------------------------------------------
- */
-
-static struct str text_of(const json_t *value)
-{
-    return (struct str){json_string_value(value), json_string_length(value)};
-}
-
-/* A text, or a list of texts; anything else is no value. */
-static bool read_values(struct arena *a, const json_t *value, struct vast_macro *out)
-{
-    size_t n = json_is_array(value) ? json_array_size(value) : 1;
-    struct str *values;
-
-    if (n > LIST_MAX || (!json_is_array(value) && !json_is_string(value)))
-        return false;
-    values = arena_alloc(a, sizeof(*values) * (n + 1));
-    for (size_t i = 0; values && i < n; i++) {
-        const json_t *item = json_is_array(value) ? json_array_get(value, i) : value;
-
-        values[i] = json_is_string(item) ? text_of(item) : STR("");
-    }
-    out->values = values;
-    out->nvalues = values ? (int)n : 0;
-    return values != NULL;
-}
-
-static void add_text(struct arena *a, struct vast_macro *items, int *n, struct str name, struct str text)
-{
-    struct str *value = arena_alloc(a, sizeof(*value));
-
-    if (!value || *n == MACROS_MAX)
-        return;
-    *value = text;
-    items[(*n)++] = (struct vast_macro){.name = name, .values = value, .nvalues = 1};
-}
-
-static int read_macros(struct arena *a, const json_t *object, const struct vast_sender *sender,
-                       struct vast_macro *items)
-{
-    const char *key;
-    json_t *value;
-    int n = 0;
-
-    /* What we say of ourselves is not the caller's to change. */
-    add_text(a, items, &n, STR("SERVERSIDE"), STR("2"));
-    add_text(a, items, &n, STR("SERVERUA"), sender->user_agent);
-    json_object_foreach((json_t *)object, key, value)
-    {
-        struct vast_macro macro = {.name = str_from(key)};
-
-        if (n < MACROS_MAX && read_values(a, value, &macro))
-            items[n++] = macro;
-    }
-    return n;
-}
-
-static void put_params(struct buf *out, const json_t *params)
-{
-    const char *key;
-    json_t *value;
-    char glue = str_find(buf_str(out), 0, '?') == out->len ? '?' : '&';
-
-    json_object_foreach((json_t *)params, key, value)
-    {
-        if (!json_is_string(value))
-            continue;
-        buf_append_char(out, glue);
-        url_percent_encode(out, str_from(key), URL_ENCODE_COMPONENT);
-        buf_append_char(out, '=');
-        url_percent_encode(out, text_of(value), URL_ENCODE_COMPONENT);
-        glue = '&';
-    }
-}
-
-bool vast_event_url(struct arena *a, struct str url_template, const json_t *macros, const json_t *params,
-                    const struct vast_sender *sender, struct url *out, struct err *err)
-{
-    struct vast_macro items[MACROS_MAX];
-    struct vast_macros all = {
-        .items = items, .wall_ms = sender->wall_ms, .random = sender->random, .arg = sender->arg};
-    SCOPED_VALUE(buf) text = {.max = URL_BYTES_MAX};
-
-    all.n = read_macros(a, macros, sender, items);
-    if (a->is_full || !vast_macro_expand(url_template, &all, sender->mode, &text))
-        return err_set(err, ERR_TOO_BIG, "an expanded URL of more than %d bytes", URL_BYTES_MAX);
-    put_params(&text, params);
-    if (text.is_full)
-        return err_set(err, ERR_TOO_BIG, "an expanded URL of more than %d bytes", URL_BYTES_MAX);
-    return url_parse(a, buf_str(&text), NULL, out, err);
-}
-
-/* --- a view ----------------------------------------------------------------------------------------------
- */
 
 struct view {
     struct arena *arena;
     const struct vast_ad *ad;
     const struct vast_creative *creative;
-    const struct vast_sender *sender;
+    const struct vast_provider *provider;
+    struct vast_sender sender; /* as the provider wants it */
     json_t *events;
 };
 
@@ -150,11 +55,31 @@ static void put_playhead(json_t *macros, struct str url_template, int64_t at_ms)
     put_wanted(macros, url_template, "MEDIAPLAYHEAD", str_from(text));
 }
 
-/* What the document itself says, as far as the URL asks for it. at_ms -1: on request. */
-static json_t *context(const struct view *v, struct str url_template, int64_t at_ms)
+static json_t *macro_json(const struct vast_macro *macro)
 {
-    json_t *macros = json_object();
+    json_t *list;
 
+    if (macro->is_withheld)
+        return json_null();
+    if (macro->nvalues == 1)
+        return json_from_str(macro->values[0]);
+    list = json_array();
+    for (int i = 0; i < macro->nvalues; i++)
+        json_array_append_new(list, json_from_str(macro->values[i]));
+    return list;
+}
+
+/* What the provider says goes over what the document does. */
+static void put_provider(json_t *macros, struct str url_template, const struct vast_provider *p)
+{
+    for (int i = 0; i < p->nmacros; i++)
+        if (wants(url_template, p->macros[i].name.ptr))
+            json_put(macros, p->macros[i].name.ptr, macro_json(&p->macros[i]));
+}
+
+/* What the document itself says, as far as the URL asks for it. at_ms -1: on request. */
+static void put_document(const struct view *v, json_t *macros, struct str url_template, int64_t at_ms)
+{
     if (at_ms >= 0)
         put_playhead(macros, url_template, at_ms);
     if (v->creative->nmedia > 0)
@@ -169,17 +94,21 @@ static json_t *context(const struct view *v, struct str url_template, int64_t at
 
         json_put_str(macros, "UNIVERSALADID", str_from(both));
     }
-    return macros;
 }
 
-/* at_ms -1: on request. */
-static void add_event(struct view *v, struct str name, struct str url_template, int ord, int64_t at_ms,
-                      bool is_billing)
+/* at_ms -1: on request. code 0: no error that has happened. */
+static void put_event(struct view *v, struct str name, struct str url_template, int ord, int64_t at_ms,
+                      bool is_billing, int code)
 {
-    json_t *event = json_object(), *macros = context(v, url_template, at_ms);
+    json_t *event = json_object(), *macros = json_object();
     struct url url;
     struct err err;
 
+    if (v->creative)
+        put_document(v, macros, url_template, at_ms);
+    put_provider(macros, url_template, v->provider);
+    if (code)
+        put_wanted(macros, url_template, "ERRORCODE", str_from(arena_printf(v->arena, "%d", code)));
     json_put_str(event, "event", name);
     json_put_int(event, "ord", ord);
     if (at_ms >= 0)
@@ -187,11 +116,19 @@ static void add_event(struct view *v, struct str name, struct str url_template, 
     json_put(event, "billing", json_boolean(is_billing));
     json_put_str(event, "template", url_template);
     json_put(event, "macros", macros);
-    if (vast_event_url(v->arena, url_template, macros, NULL, v->sender, &url, &err)) {
+    if (!vast_provider_logs(v->provider, name))
+        json_put(event, "logged", json_false());
+    if (vast_event_url(v->arena, url_template, macros, NULL, &v->sender, &url, &err)) {
         json_put_str(event, "url", url.href);
         json_put_str(event, "host", allow_host(&url));
     }
     json_array_append_new(v->events, event);
+}
+
+static void add_event(struct view *v, struct str name, struct str url_template, int ord, int64_t at_ms,
+                      bool is_billing)
+{
+    put_event(v, name, url_template, ord, at_ms, is_billing, 0);
 }
 
 static void add_schedule(struct view *v, const struct vast_schedule *schedule)
@@ -212,7 +149,7 @@ static void add_schedule(struct view *v, const struct vast_schedule *schedule)
 static bool is_scheduled(const struct vast_schedule *schedule, const struct vast_tracking *t)
 {
     for (int i = 0; i < schedule->n; i++)
-        if (schedule->items[i].url.ptr == t->url.ptr)
+        if (schedule->items[i].of == t)
             return true;
     return false;
 }
@@ -220,7 +157,8 @@ static bool is_scheduled(const struct vast_schedule *schedule, const struct vast
 static void add_urls(struct view *v, const char *name, const struct vast_urls *urls, int ord, bool is_billing)
 {
     for (int i = 0; i < urls->n; i++)
-        add_event(v, str_from(name), urls->items[i].url, ord, -1, is_billing);
+        add_event(v, str_from(name), vast_absolute(v->arena, urls->items[i].url, urls->items[i].base), ord,
+                  -1, is_billing);
 }
 
 /* Trackers of something beside the linear creative: its name, a dash, the event's. */
@@ -231,7 +169,7 @@ static void add_trackings(struct view *v, const char *of, const struct vast_trac
         const char *name = arena_printf(v->arena, "%s%.*s", of, STR_ARG(t->event));
 
         if (name)
-            add_event(v, str_from(name), t->url, 1, -1, false);
+            add_event(v, str_from(name), vast_absolute(v->arena, t->url, t->base), 1, -1, false);
     }
 }
 
@@ -262,7 +200,9 @@ static void add_on_request(struct view *v, const struct vast_schedule *schedule)
     add_urls(v, "customClick", &c->custom_click, 1, true);
     for (int i = 0; i < c->tracking.n; i++)
         if (!is_scheduled(schedule, &c->tracking.items[i]))
-            add_event(v, c->tracking.items[i].event, c->tracking.items[i].url, 1, -1, false);
+            add_event(v, c->tracking.items[i].event,
+                      vast_absolute(v->arena, c->tracking.items[i].url, c->tracking.items[i].base), 1, -1,
+                      false);
     for (int i = 0; i < c->nicons; i++) {
         add_urls(v, "icon-view", &c->icons[i].view_tracking, 1, false);
         add_urls(v, "icon-click", &c->icons[i].click_tracking, 1, true);
@@ -278,32 +218,86 @@ static void put_text(json_t *object, const char *key, struct str value)
         json_put_str(object, key, value);
 }
 
-bool vast_view_json(struct arena *a, const struct vast_ad *ad, int ad_index, const struct vast_sender *sender,
-                    json_t **out, struct err *err)
+static struct view view_begin(struct arena *a, const struct vast_sender *sender,
+                              const struct vast_provider *provider)
 {
-    int at = vast_view_creative(ad);
-    struct view v = {.arena = a, .ad = ad, .creative = &ad->creatives[at], .sender = sender};
-    struct vast_schedule schedule;
-    json_t *object;
+    struct view v = {.arena = a, .provider = provider, .sender = *sender, .events = json_array()};
 
-    if (!vast_schedule(a, ad, v.creative, &schedule, err))
-        return false;
-    object = json_object();
-    v.events = json_array();
-    json_put_int(object, "ad", ad_index);
-    json_put_int(object, "creative", at);
-    put_text(object, "ad_id", ad->id);
-    put_text(object, "creative_id", v.creative->id.len ? v.creative->id : v.creative->ad_id);
-    put_text(object, "ad_system", ad->ad_system);
-    if (v.creative->duration_ms >= 0)
-        json_put_int(object, "duration_ms", v.creative->duration_ms);
-    json_put(object, "events", v.events);
-    add_schedule(&v, &schedule);
-    add_on_request(&v, &schedule);
-    if (!a->is_full) {
+    v.sender.mode = provider->macro_mode;
+    v.sender.formats = provider->macro_formats;
+    return v;
+}
+
+/* What whoever expands the URLs later has to know of the provider. */
+static void put_rules(json_t *object, const struct vast_provider *p)
+{
+    static const char *const formats[][2] = {
+        [VAST_MACRO_BOTH] = {"[]", "${}"}, [VAST_MACRO_BRACKETS] = {"[]"}, [VAST_MACRO_DOLLARS] = {"${}"}};
+    json_t *list = json_array();
+
+    if (!p->name.len)
+        return json_decref(list);
+    for (int i = 0; i < 2 && formats[p->macro_formats][i]; i++)
+        json_array_append_new(list, json_string(formats[p->macro_formats][i]));
+    json_put_str(object, "provider", p->name);
+    json_put_str(object, "macro_mode", p->macro_mode == VAST_MACRO_IAB ? STR("iab") : STR("leave"));
+    json_put(object, "macro_formats", list);
+}
+
+static bool view_end(struct view *v, json_t *object, json_t **out, struct err *err)
+{
+    json_put(object, "events", v->events);
+    put_rules(object, v->provider);
+    if (!v->arena->is_full) {
         *out = object;
         return true;
     }
     json_decref(object);
-    return err_set(err, ERR_TOO_BIG, "the ad's events need more than %zu bytes", a->ceiling);
+    return err_set(err, ERR_TOO_BIG, "the ad's events need more than %zu bytes", v->arena->ceiling);
+}
+
+bool vast_view_json(struct arena *a, const struct vast_ad *ad, int ad_index, const struct vast_sender *sender,
+                    const struct vast_provider *provider, json_t **out, struct err *err)
+{
+    int at = vast_view_creative(ad);
+    const struct vast_creative *creative = &ad->creatives[at];
+    struct vast_schedule schedule;
+    struct view v;
+    json_t *object;
+
+    if (!vast_schedule(a, ad, creative, &schedule, err))
+        return false;
+    v = view_begin(a, sender, provider);
+    v.ad = ad;
+    v.creative = creative;
+    object = json_object();
+    json_put_int(object, "ad", ad_index);
+    json_put_int(object, "creative", at);
+    put_text(object, "ad_id", ad->id);
+    put_text(object, "creative_id", creative->id.len ? creative->id : creative->ad_id);
+    put_text(object, "ad_system", ad->ad_system);
+    if (creative->duration_ms >= 0)
+        json_put_int(object, "duration_ms", creative->duration_ms);
+    add_schedule(&v, &schedule);
+    add_on_request(&v, &schedule);
+    return view_end(&v, object, out, err);
+}
+
+bool vast_lost_json(struct arena *a, const struct vast_failure *failure, int ad_index,
+                    const struct vast_sender *sender, const struct vast_provider *provider, json_t **out,
+                    struct err *err)
+{
+    struct view v = view_begin(a, sender, provider);
+    json_t *object = json_object();
+
+    json_put_int(object, "ad", ad_index);
+    json_put_int(object, "creative", 0);
+    put_text(object, "ad_id", failure->ad);
+    json_put_int(object, "error_code", failure->code);
+    for (int i = 0; i < failure->errors.n; i++) {
+        const struct vast_url *to = &failure->errors.items[i];
+
+        put_event(&v, STR("error"), vast_absolute(a, to->url, to->base), 0, 0, false, failure->code);
+    }
+    return view_end(&v, object, out, err);
 }

@@ -8,8 +8,7 @@
 #define TRACEPOOL_WORKER_VAST_VIEW_H
 
 #include "common/url.h"
-#include "worker/vast/macros.h"
-#include "worker/vast/vast.h"
+#include "worker/vast/provider.h"
 
 #include <jansson.h>
 
@@ -17,6 +16,7 @@
 struct vast_sender {
     struct str user_agent; /* what SERVERUA says */
     enum vast_macro_mode mode;
+    enum vast_macro_formats formats;
     int64_t (*wall_ms)(void *arg);
     uint32_t (*random)(void *arg);
     void *arg;
@@ -26,14 +26,23 @@ struct vast_sender {
 int vast_view_creative(const struct vast_ad *ad);
 
 /*
- * The view of the ad's creative (vast_view_creative; it must have one). Scheduled events have `at_ms`;
+ * The view of the ad's creative (vast_view_creative; it must have one), with the macros of its provider and
+ * what that wants to see in the log. Scheduled events have `at_ms`;
  * clicks, errors, viewability and what a viewer does (pause, skip, ...) have none and are sent on request
- * only. Steps
- * (`ord`): 0 for impressions and errors, which depend on nothing, then one for each moment of the schedule.
- * ERR_TOO_BIG when the arena is full. Caller owns the object.
+ * only. Steps (`ord`): 0 for impressions and errors, which depend on nothing, then one for each moment of the
+ * schedule. ERR_TOO_BIG when the arena is full. Caller owns the object.
  */
 NODISCARD bool vast_view_json(struct arena *a, const struct vast_ad *ad, int ad_index,
-                              const struct vast_sender *sender, json_t **out, struct err *err);
+                              const struct vast_sender *sender, const struct vast_provider *provider,
+                              json_t **out, struct err *err);
+
+/*
+ * An ad that was lost, as a view of nothing but `error` events, due at once: the Error URLs of the ad and of
+ * the wrappers above it, with its code as ERRORCODE and in `error_code`. Fails as vast_view_json.
+ */
+NODISCARD bool vast_lost_json(struct arena *a, const struct vast_failure *failure, int ad_index,
+                              const struct vast_sender *sender, const struct vast_provider *provider,
+                              json_t **out, struct err *err);
 
 /*
  * The URL of an event: macros filled with `macros` (object of texts or lists of texts), with what the sender

@@ -6,6 +6,7 @@
  * document that has no more ads means to the wrapper that led to it.
  */
 #include "worker/vast/dom.h"
+#include "worker/vast/relative.h"
 #include "worker/vast/wrapper_frame.h"
 
 #include <stdio.h>
@@ -68,13 +69,13 @@ static void lose(struct vast_resolver *r, struct vast_frame *f, const struct vas
 
 /* --- opening and closing a document ----------------------------------------------------------------- */
 
-static bool open_document(struct vast_resolver *r, const struct vast_doc *doc, const struct url *base,
-                          int hop)
+static bool open_document(struct vast_resolver *r, struct vast_doc *doc, const struct url *base, int hop)
 {
     struct vast_frame *f = arena_alloc(r->arena, sizeof(*f));
 
     if (!f)
         return false;
+    vast_set_base(doc, base);
     *f = (struct vast_frame){.parent = r->top,
                              .wrapper = r->wrapper,
                              .doc = doc,
@@ -181,7 +182,9 @@ static void take_ad(struct vast_resolver *r, struct vast_frame *f)
 
     f->is_spare = f->instead != NULL;
     f->instead = NULL;
-    if (ad->kind == VAST_AD_INLINE)
+    if (ad->kind == VAST_AD_INLINE && frame_blocks(f, ad))
+        lose(r, f, ad, VAST_CODE_BLOCKED, f->hop, "its category is blocked by a wrapper");
+    else if (ad->kind == VAST_AD_INLINE)
         find_ad(r, f, ad);
     else
         want_answer(r, f, ad);
@@ -237,7 +240,7 @@ static int judge_answer(const struct vast_answer *answer, char *problem, size_t 
     return 0;
 }
 
-static const struct vast_doc *usable(const struct vast_doc *doc)
+static struct vast_doc *usable(struct vast_doc *doc)
 {
     return doc->result == VAST_OK || doc->result == VAST_NO_AD ? doc : doc->repaired;
 }
@@ -262,8 +265,7 @@ static void lose_answer(struct vast_resolver *r, const struct vast_ad *wrapper, 
 static bool read_document(struct vast_resolver *r, struct str bytes, const struct url *base, int hop,
                           struct err *err)
 {
-    struct vast_doc *doc;
-    const struct vast_doc *used;
+    struct vast_doc *doc, *used;
     struct str problem;
     int code;
 
@@ -332,7 +334,8 @@ bool vast_resolver_answer(struct vast_resolver *r, const struct vast_answer *ans
                              .final_url = arena_copy(r->arena, final),
                              .depth = r->top ? r->top->depth + 1 : 0,
                              .status = answer->status,
-                             .ms = answer->ms};
+                             .ms = answer->ms,
+                             .err = answer->err};
     hop->code = judge_answer(answer, problem, sizeof(problem));
     r->wanted = (struct str){NULL, 0};
     if (hop->code) {

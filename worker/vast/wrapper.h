@@ -17,6 +17,8 @@
  *     a wrapper of VAST 2 allows all;
  *   - ads with a sequence are a pod, in that order; the stand-alone ads beside it only stand in for a wrapper
  *     with fallbackOnNoAd="true" that gave nothing. Without a pod the stand-alone ads are a buffet;
+ *   - an ad of a category that a wrapper above it blocks is 205 (4.2, 3.19.2): same code, and same authority
+ *     where both name one;
  *   - a document that had to be repaired is used. Its hop has code 100 all the same, and nobody is told.
  *
  * Each failure is counted once, where it happened, with the Error URLs of the ad and of every wrapper above.
@@ -32,6 +34,7 @@ enum { VAST_WRAPPERS_DEFAULT = 5, VAST_FETCHES_DEFAULT = 50 };
 
 /* The codes that a resolver gives, beside those of a document (vast_result_code). */
 enum vast_code {
+    VAST_CODE_BLOCKED = 205,       /* the ad's category is one that a wrapper above it blocks */
     VAST_CODE_WRAPPER = 300,       /* a wrapper without a URL that can be requested */
     VAST_CODE_UNAVAILABLE = 301,   /* no answer in time, or none that says 2xx */
     VAST_CODE_WRAPPER_LIMIT = 302, /* too many wrappers, or a loop */
@@ -69,6 +72,7 @@ struct vast_hop {
     int code;     /* 0: nothing wrong with this answer */
     bool is_used; /* its ads were looked at, although it may have needed a repair */
     struct str problem;
+    struct err err; /* ERR_OK, or why there was no whole answer */
 };
 
 struct vast_failure {

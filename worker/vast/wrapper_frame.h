@@ -28,6 +28,8 @@ struct vast_frame {
 void frame_inherit(struct vast_frame *f);
 /* Fills order and spares with the ads that count. False when the arena is full. */
 NODISCARD bool frame_select(struct arena *a, struct vast_frame *f);
+/* Whether a wrapper above forbids the ad by its category. */
+bool frame_blocks(const struct vast_frame *f, const struct vast_ad *ad);
 /* Whether its ads are a choice, of which a player shows one. */
 bool frame_is_buffet(const struct vast_frame *f);
 

@@ -99,3 +99,26 @@ void frame_inherit(struct vast_frame *f)
     f->may_wrap = w->follow_additional_wrappers != VAST_NO;
     f->may_be_many = f->parent->may_be_many && many == VAST_YES;
 }
+
+/* A blocked list is "IAB25, IAB26-1"; a category is one of them, of the same authority where both say. */
+static bool is_listed(const struct vast_url *blocked, const struct vast_url *category)
+{
+    struct str code;
+
+    if (blocked->id.len && category->id.len && !str_equal_nocase(blocked->id, category->id))
+        return false;
+    for (struct str rest = blocked->url; str_cut(&rest, ',', &code);)
+        if (str_equal_nocase(str_trim(code), category->url))
+            return true;
+    return false;
+}
+
+bool frame_blocks(const struct vast_frame *f, const struct vast_ad *ad)
+{
+    for (; f && f->wrapper; f = f->parent)
+        for (int i = 0; i < f->wrapper->blocked_categories.n; i++)
+            for (int k = 0; k < ad->categories.n; k++)
+                if (is_listed(&f->wrapper->blocked_categories.items[i], &ad->categories.items[k]))
+                    return true;
+    return false;
+}
