@@ -124,6 +124,7 @@ static void a_repair_never_changes_a_url(void **state)
         {IMPRESSION("http://t.test/i?a=1&b=2&copy=3"), "http://t.test/i?a=1&b=2&copy=3"},
         {IMPRESSION("http://t.test/i?a=1&nbsp;b&amp;c"), "http://t.test/i?a=1&nbsp;b&c"},
         {IMPRESSION("http://t.test/i?a=&#38;&#x26;&#zz;"), "http://t.test/i?a=&&&#zz;"},
+        {IMPRESSION("http://t.test/i?a=&#;&#x;&#x26"), "http://t.test/i?a=&#;&#x;&#x26"},
         {"  \n<?xml version=\"1.0\"?>" IMPRESSION("http://t.test/1"), "http://t.test/1"},
         {IMPRESSION("http://t.test/2") "<!-- x --><script>1</script>", "http://t.test/2"},
         {IMPRESSION("http://t.test/\x01"
@@ -157,6 +158,8 @@ static void what_cannot_be_repaired_is_left_alone(void **state)
         "<VAST version=\"4.2\"><Ad><InLine><Impression>http://t.test/cut",
         "<VAST><Ad><InLine></Wrapper></Ad></VAST>",
         "<VAST a=b></VAST>",
+        "<VAST a=\"&#x",
+        "<VAST>&#x2",
         "<VAST><Ad></VAST",
         "<VAST><!DOCTYPE x></VAST>",
         "plain text",

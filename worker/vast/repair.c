@@ -55,7 +55,7 @@ static size_t reference_length(const struct repair *r)
 {
     static const char *const known[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&apos;"};
     struct str rest = str_slice(r->in, r->at, r->in.len);
-    size_t end;
+    size_t begin, end;
 
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (str_starts(rest, str_from(known[i])))
@@ -63,10 +63,13 @@ static size_t reference_length(const struct repair *r)
     if (!str_starts(rest, STR("&#")))
         return 0;
     end = str_find(rest, 0, ';');
-    if (end > 9 || end < 3)
+    if (end > 9 || end == rest.len)
         return 0;
-    for (size_t i = rest.ptr[2] == 'x' ? 3 : 2; i < end; i++)
-        if (rest.ptr[2] == 'x' ? str_hex_digit(rest.ptr[i]) < 0 : rest.ptr[i] < '0' || rest.ptr[i] > '9')
+    begin = rest.ptr[2] == 'x' ? 3 : 2;
+    if (end <= begin)
+        return 0;
+    for (size_t i = begin; i < end; i++)
+        if (begin == 3 ? str_hex_digit(rest.ptr[i]) < 0 : rest.ptr[i] < '0' || rest.ptr[i] > '9')
             return 0;
     return end + 1;
 }
