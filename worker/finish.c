@@ -14,7 +14,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { RETRY_MS = 250, STATEMENT_MAX_BYTES = 64 << 20 };
+enum { RETRY_MS = 250, STATEMENT_MAX_BYTES = 64 << 20, BATCH_BYTES = 8 << 20 };
 
 static void send_next(struct finish *f);
 
@@ -270,6 +270,14 @@ static json_t *sent_ads(const struct finish *f)
     return all;
 }
 
+/* Screenshots weigh: one at a time, so that no statement takes longer than database.query_timeout_ms. */
+static void send_alone(struct finish *f)
+{
+    f->alone = f->nsent;
+    requeue_sent(f);
+    send_next(f);
+}
+
 static void send_batch(struct finish *f)
 {
     SCOPED(json_t) all = sent_json(f);
@@ -279,6 +287,8 @@ static void send_batch(struct finish *f)
     const char *values[4] = {f->worker, NULL, NULL, f->tracking_mode};
 
     json_write(all, &text);
+    if (f->nsent > 1 && text.len > BATCH_BYTES)
+        return send_alone(f);
     values[1] = buf_cstr(&text);
     if (ads)
         json_write(ads, &ads_text);

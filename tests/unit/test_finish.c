@@ -181,6 +181,32 @@ static void without_a_database_they_wait_in_order(void **state)
     assert_int_equal(nended, 3);
 }
 
+/* Pictures of 5 MiB: together they would be a statement that takes too long. */
+static void heavy_results_go_one_at_a_time(void **state)
+{
+    enum { PICTURE = 5 << 20 };
+    static char picture[PICTURE];
+    static struct trace_result result = {.kept.screenshot = {picture, PICTURE}};
+    (void)state;
+
+    memset(picture, 'A', sizeof(picture));
+    is_up = false;
+    for (int i = 0; i < TRACES; i++) {
+        traces[i].claim.evidence = evidence_bit(EVIDENCE_SCREENSHOT);
+        traces[i].result = &result;
+        finish_add(&finish, &traces[i]);
+    }
+    is_up = true;
+    finish_wake(&finish);
+    for (int i = 0; i < TRACES; i++) {
+        expect_sent(Q_FINISH, 1);
+        assert_str(json_get_str(json_array_get(sent_items, 0), "request_id", STR("")),
+                   traces[i].claim.request_id.ptr);
+        accept_it();
+    }
+    assert_int_equal(nended, TRACES);
+}
+
 static void what_is_handed_back_goes_apart(void **state)
 {
     (void)state;
@@ -254,6 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_ends_meanwhile_shares_the_next_statement),
         TEST(without_a_database_they_wait_in_order),
+        TEST(heavy_results_go_one_at_a_time),
         TEST(what_is_handed_back_goes_apart),
         TEST(one_bad_result_is_found_and_cut),
         TEST(what_is_refused_even_cut_is_left_to_its_lease),
