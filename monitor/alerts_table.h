@@ -48,7 +48,7 @@
         "End it: pg_terminate_backend(pid) of the oldest xact_start in pg_stat_activity; behind it tables only grow")                    \
     X(credentials_age,     WARNING,  0,     ABOVE, "days",              "Age of a proxy provider's password",                            \
         "tracepool_credentials_age_seconds", "provider", 86400, "tracepool_credentials_age_seconds / 86400",                             \
-        "Change it at the provider, write it into the secrets folder, then SELECT credentials_rotated('PROVIDER')")                      \
+        "Change it at the provider, write it into the secrets folder, then tell credentials_rotated('PROVIDER')")                      \
     X(chain_drift,         WARNING,  0,     ABOVE, "",                  "Number of redirect chains that changed",                        \
         "tracepool_chain_drift_open", "", 1, "tracepool_chain_drift_open",                                                               \
         "Compare both chains on the offer's page, and accept the new one or pause the offer")                                            \
@@ -69,10 +69,10 @@
         "See which offers went to the browser and why (detection_reason); set expected_params or tracer_mode there")                     \
     X(pool_ceiling,        WARNING,  300,   ABOVE, "%",                 "Share of the pool's ceiling in traces per minute",              \
         "tracepool_pool_ceiling_ratio", "", 0.01, "100 * tracepool_pool_ceiling_ratio",                                                  \
-        "Add IPs (SELECT * FROM pool_advice) or shorten trace_policy.cooldown_s")                                                        \
+        "Add IPs (the view pool_advice says where) or shorten trace_policy.cooldown_s")                                                        \
     X(pool_idle,           INFO,     0,     BELOW, "%",                 "Pool utilization at the day's peak",                            \
         "tracepool_pool_peak_utilization_ratio", "", 0.01, "100 * tracepool_pool_peak_utilization_ratio",                                \
-        "The pool is larger than the traffic needs (60 to 80 % is the target): SELECT * FROM pool_advice")                               \
+        "The pool is larger than the traffic needs (60 to 80 % is the target): see the view pool_advice")                               \
     /* end */
 /* clang-format on */
 

@@ -1,8 +1,8 @@
 """The tables of README.md and deploy/REFERENCE.md are those of the code.
 
 A table stands between `<!-- NAME: made by tests/lint/reference.py --write -->` and `<!-- end -->`; this lint
-compares, and with --write it puts the tables in. The sources are common/conf_table.h, common/err.h and
-common/metrics_table.h.
+compares, and with --write it puts the tables in. The sources are common/conf_table.h, common/err.h,
+common/metrics_table.h and monitor/alerts_table.h.
 """
 
 import re
@@ -90,8 +90,19 @@ def metrics():
     return table(["metric", "of, kind", "labels", "meaning"], body)
 
 
+def alerts():
+    """Thresholds are the defaults of the settings alerts.NAME."""
+    template = [define("X", "n, s, f, o, u, w, g, la, sc, e, a", ["#n", "#s", "#f", "#o", "u", "w", "g", "a"])]
+    thresholds = {key: default for _, section, key, default, *_ in conf_rows() if section == "alerts"}
+    body = []
+    for name, severity, for_s, fires, unit, what, gauge, advice in rows("monitor/alerts_table.h", "ALERTS_MAP", "X", template):
+        body.append([f"`{name}`", severity.lower(), f"{what} {fires.lower()} {thresholds[name]} {unit}".strip(),
+                     f"{for_s} s" if for_s != "0" else "", f"`{gauge}`" if gauge else "", advice])
+    return table(["alert", "severity", "fires when", "for", "gauge", "what to do"], body)
+
+
 def main():
-    tables = {"settings": settings, "errors": errors, "metrics": metrics}
+    tables = {"settings": settings, "errors": errors, "metrics": metrics, "alerts": alerts}
     found = set()
     for name in DOCUMENTS:
         if name not in lib.files(name):
