@@ -1,5 +1,5 @@
--- One trace with everything that is known of it: its row, attempts, what evidence there is (not the evidence itself),
--- and tracking events. NULL when there is no such trace.
+-- One trace with everything that is known of it: its row, attempts, what evidence there is (not the evidence itself, but
+-- what was read of an ad's document), its ad views summed up, and their tracking events. NULL when there is no such trace.
 CREATE OR REPLACE FUNCTION dashboard_trace(p_id uuid) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
@@ -27,12 +27,29 @@ BEGIN
                                            ORDER BY e.attempt DESC, e.kind), '[]')
                    FROM trace_evidence e
                   WHERE e.request_id = p_id),
-    'events', (SELECT coalesce(jsonb_agg(to_jsonb(shown) ORDER BY shown.ad_view_id, shown.ord, shown.id), '[]')
-                 FROM (SELECT v.id, v.ad_view_id, v.event, v.ord, v.is_billing, v.url_template, v.url, v.host, v.mode, v.state,
-                              v.attempts, v.sent_at, v.response_ms, v.last_error
-                         FROM tracking_events v
-                        WHERE v.request_id = p_id
-                        ORDER BY v.ad_view_id, v.ord, v.id
+    'document', (SELECT jsonb_build_object('version', d.it -> 'version', 'result', d.it -> 'result', 'error_code', d.it -> 'error_code',
+                                           'detail', d.it -> 'detail', 'hops', coalesce(d.it -> 'hops', '[]'),
+                                           'lint', coalesce(d.it -> 'lint', '[]'))
+                   FROM (SELECT convert_from(e.body, 'UTF8')::jsonb AS it
+                           FROM trace_evidence e
+                          WHERE e.request_id = p_id AND e.kind = 'vast' AND e.content_type = 'application/json'
+                          ORDER BY e.attempt DESC
+                          LIMIT 1) AS d),
+    'views', (SELECT coalesce(jsonb_agg(to_jsonb(v) ORDER BY v.ad_index, v.creative_index), '[]')
+                FROM ad_views v
+               WHERE v.request_id = p_id),
+    'events', (SELECT coalesce(jsonb_agg(to_jsonb(shown) ORDER BY shown.place), '[]')
+                 FROM (SELECT row_number() OVER (ORDER BY v.ad_index, v.creative_index, NOT e.is_scheduled, e.due_at, e.ord, e.id)
+                                AS place,
+                              e.id, e.ad_view_id, e.event, e.ord, e.is_scheduled, e.is_billing, e.url_template, e.url, e.host,
+                              e.mode, e.state, e.reason, e.attempts, e.sent_at, s.http_status, s.avg_response_ms, s.last_error,
+                              CASE WHEN e.due_at < 'infinity' THEN round(extract(epoch FROM e.due_at - v.begins_at) * 1000) END
+                                AS at_ms
+                         FROM tracking_events e
+                         JOIN tracking_event_states s ON s.id = e.id
+                         LEFT JOIN ad_view_plans v ON v.ad_view_id = e.ad_view_id
+                        WHERE e.request_id = p_id
+                        ORDER BY place
                         LIMIT 500) AS shown));
 END $$;
 COMMENT ON FUNCTION dashboard_trace(uuid) IS 'Everything about one trace, for the dashboard.';

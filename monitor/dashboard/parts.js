@@ -3,10 +3,10 @@ import { h } from "./dom.js";
 import { ms, splitUrl, time } from "./format.js";
 
 const TONES = {
-  completed: "good", available: "good", ok: "good", tracked: "good", live: "good", kept: "good", resolved: "good",
+  completed: "good", available: "good", ok: "good", tracked: "good", live: "good", kept: "good", resolved: "good", complete: "good",
   pending: "plain", skipped: "plain", waiting: "plain", external_scheme: "good",
-  processing: "busy", locked: "busy", sending: "busy",
-  timeout: "warn", cooldown: "warn", unknown: "warn", expired: "warn", blocked: "warn", outside: "warn",
+  processing: "busy", locked: "busy", sending: "busy", playing: "busy",
+  timeout: "warn", cooldown: "warn", unknown: "warn", expired: "warn", blocked: "warn", interrupted: "warn", outside: "warn",
   agreed: "good", different: "warn", browser: "busy",
   failed: "bad", unhealthy: "bad", error: "bad", loop: "bad", too_many_hops: "bad", firing: "bad", gone: "bad",
 };

@@ -1,4 +1,4 @@
-// trace.js - one trace: what came out, the chain as a waterfall, attempts, evidence, tracking events.
+// trace.js - one trace: what came out, the chain as a waterfall, attempts, evidence, views of ads and what they called.
 import { call, evidence } from "./api.js";
 import { comparison } from "./detection.js";
 import { h } from "./dom.js";
@@ -84,10 +84,35 @@ function evidences(list, id) {
     ["cookies", "console"].map((kind) => list.find((e) => e.kind === kind)).filter(Boolean).map((item) => listed(item, id)));
 }
 
+// What was read of a VAST document: where its wrappers led, and what is wrong or doubtful in it.
+function ad(d) {
+  return d && card("Ad document", facts([["VAST", d.version || "–"], ["Result", badge(d.result === "ok" ? "ok" : d.result || "failed")],
+    d.error_code && ["Error code", String(d.error_code)], d.detail && ["Trouble", d.detail]]),
+    d.hops.length > 0 && table("Wrappers followed", [["Wrapper"], ["URL", "wide"], ["Status", "number"], ["Ads", "number"], ["Code", "number"], ["In", "number"]],
+      d.hops.map((hop, i) => ({ key: `wrapper ${i}`, cells: [String(hop.depth), [address(hop.url), hop.problem && h("small", { class: "problem under" }, hop.problem)],
+        hop.status || "–", count(hop.ads), hop.code || "–", ms(hop.ms)] })), ""),
+    d.lint.length > 0 && h("details", {}, h("summary", {}, `${d.lint.length} ${d.lint.length === 1 ? "finding" : "findings"} in the document`),
+      table("Findings", [["Line", "number"], ["Severity"], ["Rule"], ["About", "wide"]], d.lint.map((f, i) =>
+        ({ key: `finding ${i}`, cells: [f.line || "–", f.severity, f.rule, [f.about, f.what && h("small", { class: "dim under breaks" }, f.what)]] })), "")));
+}
+
+// One line for each view: the player's statistics.
+function views(list) {
+  return list.length > 0 && card(list.length === 1 ? "Ad view" : "Ad views", table("Ad views",
+    [["Ad"], ["Creative"], ["State"], ["Mode"], ["Lasts", "number"], ["Played", "number"], ["Scheduled", "number"], ["Tracked", "number"],
+      ["Failed", "number"], ["Unknown", "number"], ["Blocked", "number"], ["Skipped", "number"], ["Answers in", "number"]],
+    list.map((v) => ({ key: `view ${v.ad_view_id}`, cells: [v.ad_id || "–", v.creative_id || "–", badge(v.state, v.interrupt_reason), v.mode, ms(v.duration_ms),
+      v.mode === "fire" ? `${v.percent_tracked} %` : "–", ...[v.events, v.tracked, v.failed, v.unknown, v.blocked, v.skipped].map(count), ms(v.avg_response_ms)] })), ""));
+}
+
+const why = (e) => (e.state === "tracked" ? null : e.reason || e.last_error);
+
 function events(list) {
   return list.length > 0 && card("Tracking events", table("Tracking events",
-    [["Event"], ["State"], ["Mode"], ["Host"], ["URL", "wide"], ["Attempts", "number"], ["Sent"], ["Answer", "number"], ["Error"]],
-    list.map((e) => ({ key: `event ${e.id}`, cells: [e.event, badge(e.state), e.mode, e.host || "–", address(e.url || e.url_template), count(e.attempts), time(e.sent_at), ms(e.response_ms), e.last_error || "–"] })), ""));
+    [["Event"], ["Due", "number"], ["State"], ["URL", "wide"], ["Attempts", "number"], ["Sent"], ["Answer", "number"], ["In", "number"]],
+    list.map((e) => ({ key: `event ${e.id}`, cells: [[e.event, e.is_billing && h("small", { class: "dim under" }, "billed: at most once")],
+      e.at_ms === null ? "on request" : `+${(e.at_ms / 1000).toFixed(1)} s`, badge(e.state), [address(e.url || e.url_template), why(e) && h("small", { class: "problem under" }, why(e))],
+      count(e.attempts), time(e.sent_at), e.http_status || "–", ms(e.avg_response_ms)] })), ""));
 }
 
 export const trace = {
@@ -100,6 +125,6 @@ export const trace = {
       card(chain.length ? `Chain of ${chain.length} ${chain.length === 1 ? "hop" : "hops"}` : "Chain", chain.length ? waterfall(chain)
         : h("p", { class: "quiet" }, t.status === "skipped" ? "A skipped click is redirected and not traced." : "No hop is known yet.")),
       h("div", { class: "pair" }, parameters("Extracted parameters", t.extracted_params, "None."), parameters("Inbound parameters", t.inbound_params, "None.")),
-      comparison(data.attempts), attempts(data.attempts), evidences(data.evidence, id), events(data.events)];
+      comparison(data.attempts), attempts(data.attempts), ad(data.document), views(data.views), events(data.events), evidences(data.evidence, id)];
   },
 };

@@ -76,6 +76,22 @@ SELECT is((SELECT (dashboard_trace(id)->'trace'->>'is_archived', dashboard_trace
 SELECT is((SELECT dashboard_traces(jsonb_build_object('search', id))->'traces'->0->>'request_id' FROM one), (SELECT id::text FROM one),
           'an id is found wherever it is');
 
+-- An ad: what was read of its document, its view summed up, its events as they are due
+UPDATE offers SET tracking_mode = 'fire' WHERE offer_name = 'shoes';
+INSERT INTO active_trace_requests (request_id, tracking_url, offer_id, status, next_attempt_at)
+SELECT '00000000-0000-7000-8000-0000000000ad', 'https://t.example/ad', id, 'completed', NULL FROM offers WHERE offer_name = 'shoes';
+INSERT INTO trace_evidence (request_id, attempt, kind, content_type, body)
+VALUES ('00000000-0000-7000-8000-0000000000ad', 1, 'vast', 'application/json', '{"version": "4.2", "result": "ok", "hops": [{"depth": 1}]}');
+SELECT is(plan_ad_view('00000000-0000-7000-8000-0000000000ad', '{"ad": 0, "creative": 0, "ad_id": "a", "duration_ms": 4000, "events": [
+  {"event": "click", "ord": 1, "billing": true, "template": "https://t.example/c"}, {"event": "complete", "ord": 2, "at_ms": 4000, "template": "https://t.example/e"},
+  {"event": "impression", "ord": 0, "at_ms": 0, "billing": true, "template": "https://t.example/i"}]}', 'fire'), 3, 'three events');
+CREATE TEMP TABLE shown AS SELECT dashboard_trace('00000000-0000-7000-8000-0000000000ad') AS it;
+SELECT is((SELECT it->'document' FROM shown), '{"version": "4.2", "result": "ok", "hops": [{"depth": 1}], "lint": [], "error_code": null, "detail": null}',
+          'the document');
+SELECT is((SELECT (it->'views'->0->>'ad_id', it->'views'->0->>'state', it->'views'->0->>'events')::text FROM shown), '(a,playing,2)', 'the view');
+SELECT is((SELECT jsonb_agg(jsonb_build_array(e->'event', e->'at_ms', e->'is_billing')) FROM shown, jsonb_array_elements(it->'events') AS e),
+          '[["impression", 0, true], ["complete", 4000, false], ["click", null, true]]', 'what is on request comes last');
+
 -- History is thinned
 INSERT INTO ip_pool_statistics (recorded_at, total_ips, available_ips, locked_ips, cooldown_ips, failed_ips, active_requests, requests_queued,
        pool_utilization_percent, completed_requests_1h, failed_requests_1h, success_rate_5min, country_breakdown)
