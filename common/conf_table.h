@@ -41,6 +41,7 @@
     INT(   browser,  contexts,            "",       2,         1,     64,          "browser traces at once in one child")                           \
     INT(   browser,  max_traces,          "",       500,       1,     1000000,     "a Chromium is replaced after so many traces")                   \
     INT(   browser,  max_memory_bytes,    "bytes",  1073741824,0,     68719476736, "a Chromium that is larger is replaced; 0: never")               \
+    INT(   browser,  idle_s,              "s",      300,       0,     86400,       "a Chromium without a trace for so long is ended; 0: never")     \
     INT(   browser,  settle_ms,           "ms",     11000,     100,   60000,       "virtual time that a page gets after each load to go elsewhere") \
     INT(   browser,  hang_ms,             "ms",     1000,      50,    60000,       "wall clock after which a page that loads for ever is left alone")\
     INT(   browser,  screenshot_ms,       "ms",     5000,      100,   60000,       "time a screenshot may take, within its trace's; then it is left out")\

@@ -41,6 +41,7 @@ struct browser *modes_browser(struct modes *m)
         .max_contexts = (int)m->conf->browser_contexts,
         .max_traces = (int)m->conf->browser_max_traces,
         .max_memory_kb = m->conf->browser_max_memory_bytes / 1024,
+        .idle_ms = m->conf->browser_idle_s * 1000,
         .settle_ms = m->conf->browser_settle_ms,
         .hang_ms = m->conf->browser_hang_ms,
         .screenshot_ms = m->conf->browser_screenshot_ms,

@@ -2,8 +2,7 @@
  * browser_client.c - worker/browser as a program that a test can drive: traces in, results out, line by line.
  *
  *     browser_client [--program FILE] [--user NAME] [--ca FILE] [--max-contexts N] [--max-traces N]
- * [--max-memory-kb N]
- *                    [--settle-ms N] [--hang-ms N]
+ *                    [--max-memory-kb N] [--idle-ms N] [--settle-ms N] [--hang-ms N]
  *
  * Each line of standard input is an object: {"id", "url", "proxy": {"scheme", "host", "port", "user",
  * "password"}, "referrer", "user_agent", "max_hops", "timeout_ms", "max_body", "block_resources",
@@ -197,6 +196,8 @@ static bool read_options(int argc, char **argv, struct browser_settings *s, cons
             s->max_traces = (int)number;
         else if (!strcmp(argv[i], "--max-memory-kb") && is_number)
             s->max_memory_kb = number;
+        else if (!strcmp(argv[i], "--idle-ms") && is_number)
+            s->idle_ms = number;
         else if (!strcmp(argv[i], "--settle-ms") && is_number)
             s->settle_ms = number;
         else if (!strcmp(argv[i], "--hang-ms") && is_number)

@@ -310,6 +310,38 @@ def test_one_that_grew_too_large_is_replaced(site):
         assert tabs.counts()["starts"] == 2
 
 
+def test_a_browser_without_work_is_ended_and_comes_back(site):
+    with Tabs("--idle-ms", 300) as tabs:
+        for starts in (1, 2):
+            compare_world(PARTNER, tabs.result(begin_world(tabs, site, PARTNER)))
+            assert tabs.counts()["starts"] == starts
+            farm.wait_for(lambda: not tabs.chromium(), "the end of all of Chromium's processes")
+        counts = tabs.counts()
+        assert (counts["starts"], counts["deaths"]) == (2, 0)
+
+
+def test_a_browser_with_work_is_not_without(site):
+    site.reset()
+    with Tabs("--idle-ms", 1) as tabs:
+        held = tabs.begin(WORLDS["silent-at-once"]["start"], site.proxy("silent-at-once"))
+        farm.wait_for(lambda: asked(site, "silent-at-once"), "the request")
+        compare_world(PARTNER, tabs.result(begin_world(tabs, site, PARTNER)))
+        assert tabs.counts()["starts"] == 1 and tabs.chromium()
+        tabs.cancel(held)
+
+
+def test_a_killed_browser_is_followed_before_anybody_asks(site):
+    with Tabs() as tabs:
+        compare_world(PARTNER, tabs.result(begin_world(tabs, site, PARTNER)))
+        tabs.kill(tabs.chromium())
+        farm.wait_for(lambda: tabs.counts()["starts"] == 2, "another one")
+        # this one has had no trace when it ends: nobody seems to need another
+        farm.wait_for(lambda: tabs.kill(tabs.chromium()) or tabs.counts()["deaths"] == 2, "its end")
+        farm.wait_for(lambda: not tabs.chromium(), "the end of all of its processes")
+        assert tabs.counts()["starts"] == 2
+        compare_world(PARTNER, tabs.result(begin_world(tabs, site, PARTNER)))
+
+
 def test_a_killed_browser_costs_its_traces_and_no_more(site):
     site.reset()
     with Tabs() as tabs:

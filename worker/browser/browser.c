@@ -66,6 +66,7 @@ static void on_version(void *arg, const json_t *result, const struct err *err)
     struct browser *b = arg;
 
     (void)err;
+    b->counts.deaths += !result;
     step(b, result ? CHROMIUM_EV_ANSWERED : CHROMIUM_EV_GONE);
 }
 
@@ -156,6 +157,12 @@ static void enter_stopped(struct browser *b, enum chromium_state from)
         fail_waiting(b, &start);
 }
 
+/* Whether another one is started before anybody asks: there was work, so there will be more. */
+static bool is_followed(const struct browser *b, enum chromium_event ev)
+{
+    return b->state == CHROMIUM_STOPPED && ev != CHROMIUM_EV_IDLE && b->begun > 0 && !b->is_closing;
+}
+
 static void step(struct browser *b, enum chromium_event ev)
 {
     enum chromium_state from = b->state;
@@ -174,8 +181,25 @@ static void step(struct browser *b, enum chromium_event ev)
         enter_stopped(b, from);
     else if (b->state == CHROMIUM_RETIRING && !b->counts.contexts)
         step(b, CHROMIUM_EV_EMPTY);
+    if (is_followed(b, ev))
+        step(b, CHROMIUM_EV_WANTED);
     if (b->state != CHROMIUM_STARTING)
         browser_pump(b);
+}
+
+static void on_idle(uv_timer_t *timer)
+{
+    step(container_of(timer, struct browser, idle), CHROMIUM_EV_IDLE);
+}
+
+static void watch_for_rest(struct browser *b)
+{
+    bool is_resting = b->state == CHROMIUM_READY && !b->counts.contexts && !b->is_closing;
+
+    if (!is_resting || b->settings.idle_ms <= 0)
+        uv_timer_stop(&b->idle);
+    else if (!uv_is_active((uv_handle_t *)&b->idle))
+        uv_timer_start(&b->idle, on_idle, (uint64_t)b->settings.idle_ms, 0);
 }
 
 /* --- whose turn it is ----------------------------------------------------------------------------- */
@@ -192,11 +216,11 @@ static struct browser_job *oldest_waiting(struct browser *b)
 
 void browser_pump(struct browser *b)
 {
-    struct browser_job *job;
+    struct browser_job *job = oldest_waiting(b);
 
-    if (b->is_closing || !(job = oldest_waiting(b)))
+    if (b->is_closing)
         return;
-    if (b->state == CHROMIUM_STOPPED)
+    if (job && b->state == CHROMIUM_STOPPED)
         return step(b, CHROMIUM_EV_WANTED);
     while (b->state == CHROMIUM_READY && job && b->counts.contexts < b->settings.max_contexts) {
         b->begun++;
@@ -205,6 +229,7 @@ void browser_pump(struct browser *b)
             step(b, CHROMIUM_EV_WORN);
         job = oldest_waiting(b);
     }
+    watch_for_rest(b);
 }
 
 static bool is_too_large(struct browser *b)
@@ -247,6 +272,7 @@ struct browser *browser_create(uv_loop_t *loop, struct launcher *launcher,
     if (!b)
         abort();
     *b = (struct browser){.loop = loop, .launcher = launcher, .settings = *settings, .open_handles = 1};
+    uv_timer_init(loop, &b->idle);
     return b;
 }
 
@@ -264,24 +290,9 @@ static void on_relay_closed(void *arg)
     browser_handle_closed(arg);
 }
 
-static void on_asked_to_close(uv_handle_t *handle)
+static void on_timer_closed(uv_handle_t *handle)
 {
-    struct browser *b = handle->data;
-
-    free(handle);
-    browser_handle_closed(b);
-}
-
-/* The handle that browser_create counted: its close makes on_closed come later than this call. */
-static void close_later(struct browser *b)
-{
-    uv_timer_t *last = calloc(1, sizeof(*last));
-
-    if (!last)
-        abort();
-    uv_timer_init(b->loop, last);
-    last->data = b;
-    uv_close((uv_handle_t *)last, on_asked_to_close);
+    browser_handle_closed(container_of((uv_timer_t *)handle, struct browser, idle));
 }
 
 void browser_destroy(struct browser *b, void (*on_closed)(void *arg), void *arg)
@@ -298,7 +309,7 @@ void browser_destroy(struct browser *b, void (*on_closed)(void *arg), void *arg)
     if (b->relay)
         relay_destroy(b->relay, on_relay_closed, b);
     launcher_destroy(b->launcher);
-    close_later(b);
+    uv_close((uv_handle_t *)&b->idle, on_timer_closed);
 }
 
 struct browser_counts browser_counts(const struct browser *b)

@@ -4,8 +4,9 @@
  * A library like the tracer: no SQL, no settings, no process model. One Chromium per browser object, started
  * when the first trace needs it; a fresh context per trace, whose only way out is a relay on loopback
  * (relay.h) that judges every address and adds the real proxy's credentials, which Chromium never sees.
- * When Chromium dies, its traces end with ERR_BROWSER_DIED (worth a retry) and the next one starts a new
- * Chromium. It is replaced after max_traces, or above max_memory_kb, once its last trace is done.
+ * When Chromium dies, its traces end with ERR_BROWSER_DIED (worth a retry). It is replaced after max_traces,
+ * or above max_memory_kb, once its last trace is done. One that has had traces is followed by another at
+ * once, so that the next trace need not wait for its start; one that had nothing to do for idle_ms by none.
  */
 #ifndef TRACEPOOL_WORKER_BROWSER_BROWSER_H
 #define TRACEPOOL_WORKER_BROWSER_BROWSER_H
@@ -25,6 +26,7 @@ struct browser_settings {
     int max_contexts;      /* traces at once; further ones wait their turn inside their deadline */
     int max_traces;        /* replaced after so many */
     int64_t max_memory_kb; /* replaced when the proportional set of its processes is larger; 0: no limit */
+    int64_t idle_ms;       /* ended when it has had no trace for so long; 0: it stays */
     int64_t settle_ms;     /* virtual time granted after each load event: refreshes of up to that are seen */
     int64_t hang_ms;       /* wall clock after which a page that fetches or streams for ever is left alone */
     int64_t screenshot_ms,

@@ -24,6 +24,7 @@
     X(ANSWERED,    "it can be used")                                \
     X(WORN,        "it has done its traces, or grown too large")    \
     X(EMPTY,       "no trace is in it any more")                    \
+    X(IDLE,        "it has had nothing to do for long")             \
     X(GONE,        "it ended, or never came up")
 
 /*    in           on         goes to */
@@ -32,6 +33,7 @@
     X(STARTING,    ANSWERED,  READY)                                \
     X(STARTING,    GONE,      STOPPED)                              \
     X(READY,       WORN,      RETIRING)                             \
+    X(READY,       IDLE,      STOPPED)                              \
     X(READY,       GONE,      STOPPED)                              \
     X(RETIRING,    EMPTY,     STOPPED)                              \
     X(RETIRING,    GONE,      STOPPED)
@@ -61,10 +63,11 @@ struct browser {
     pid_t pid;
     int64_t generation; /* of Chromium: what belongs to an earlier one is gone */
     int64_t measured_ms;
+    uv_timer_t idle;              /* runs while it is ready and has nothing to do */
     int begun;                    /* traces in this Chromium */
     struct browser_job *jobs;     /* all of them, those on their way out too; the oldest last */
     struct browser_counts counts; /* contexts: open or on their way out */
-    int open_handles;             /* jobs, relay, protocol connections */
+    int open_handles;             /* the timer, jobs, relay, protocol connections */
     bool is_closing;
     void (*on_closed)(void *arg);
     void *arg;
