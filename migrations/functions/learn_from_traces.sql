@@ -9,7 +9,7 @@
 -- Samples are pages that HTTP was enough for (or that went to the browser for another reason than the
 -- page: learnt_*, evidence) and that both modes saw; needed are pages that asked for a browser. http_timeout is neither:
 -- a slow origin is no property of the page.
-CREATE OR REPLACE FUNCTION learn_from_traces(p_lag interval DEFAULT '5 s', p_limit integer DEFAULT 20000)
+CREATE OR REPLACE FUNCTION learn_from_traces(p_lag interval DEFAULT '5 s', p_limit integer DEFAULT 5000)
 RETURNS TABLE (offer_name text, learnt text, forgot text, until timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
@@ -21,7 +21,6 @@ DECLARE
   v_policy trace_policy;
   v_from   timestamptz;
   v_to     timestamptz;
-  v_seen   jsonb := '{}';   -- by offer id
   v_offer  record;
   v_new    jsonb;
 BEGIN
@@ -40,6 +39,9 @@ BEGIN
 
   IF v_to IS NOT NULL THEN
     UPDATE detection_progress SET counted_to = v_to;
+  END IF;
+
+  FOR v_offer IN
     WITH ended AS MATERIALIZED (
       SELECT a.offer_id, a.request_id, a.ended_at, a.mode_used, a.reason, a.http_ms, a.browser_ms,
              a.compared, (a.compared ->> 'agreed')::boolean AS agreed, a.compared ->> 'difference' AS difference,
@@ -85,18 +87,13 @@ BEGIN
         FROM ended e
        GROUP BY 1
     )
-    SELECT coalesce(jsonb_object_agg(c.offer_id, c.counts || jsonb_build_object('reasons', r.counts, 'disagreements', coalesce(d.list, '[]'))), '{}')
-      INTO v_seen
-      FROM counted c
-      JOIN reasons r ON r.offer_id = c.offer_id
-      LEFT JOIN differing d ON d.offer_id = c.offer_id;
-  END IF;
-
-  FOR v_offer IN
     SELECT o.id, o.offer_name, o.tracer_learnt AS was, o.tracer_detection_result AS old,
-           coalesce(v_seen -> o.id::text, '{}') AS seen
+           coalesce(c.counts || jsonb_build_object('reasons', r.counts, 'disagreements', coalesce(d.list, '[]')), '{}') AS seen
       FROM offers o
-     WHERE o.id IN (SELECT k.id::uuid FROM jsonb_object_keys(v_seen) AS k (id)) OR o.tracer_learnt IS NOT NULL
+      LEFT JOIN counted c ON c.offer_id = o.id
+      LEFT JOIN reasons r ON r.offer_id = o.id
+      LEFT JOIN differing d ON d.offer_id = o.id
+     WHERE c.offer_id IS NOT NULL OR o.tracer_learnt IS NOT NULL   -- what was learnt ends by time, too
      ORDER BY o.id
        FOR NO KEY UPDATE OF o SKIP LOCKED
   LOOP

@@ -89,7 +89,8 @@ def worker(start, db, secrets_dir):
     def start_worker(*args, children=1, **environment):
         settings = {"worker.children": children, "worker.slots": 8, "worker.poll_ms": 200,
                     "worker.heartbeat_s": 1, "worker.secrets_dir": secrets_dir,
-                    "trace.allow_private": "true", "trace.timeout_s": 20, "log.level": "debug"}
+                    "trace.allow_private": "true", "trace.timeout_s": 20, "log.level": "debug",
+                    "auto.sample_percent": 0}   # visits are counted, and no test may depend on an id
         options = [f"--{key}={value}" for key, value in settings.items()]
         return start("tracepool-worker", *options, *args, ready="worker.ready", ready_count=children,
                      **{"DATABASE_URL": db.url_as("tracepool_worker"), **environment})
