@@ -54,7 +54,7 @@ def curl(port, at_once, traces):
 
 def clients(build, peers, port):
     """name: (how it traces, its share of the traces of a cell: slow ones get fewer)."""
-    found = {"ours": (lambda n, traces: ask([build / "tracer_load", port, n, traces]), 1)}
+    found = {"ours": (lambda n, traces: ask([build / "tracer_load", "http", port, n, traces, "http://h0.test/click/", REQUESTS]), 1)}
     if peers:
         for name in ("undici", "undici-tunnel", "got"):
             found[name] = (lambda n, traces, name=name: ask(["node", "peers.mjs", name, port, n, traces], cwd=peers), 0.15)

@@ -4,9 +4,11 @@
  *     tracer_web         prints its port; serves on 127.0.0.1 until SIGTERM
  *
  * h0.test sends to h1.test with the same path, ... h4.test to h5.test, which shows a page: five hops on, six
- * requests a trace; each hop on sets a cookie. Plain requests and CONNECT; without Proxy-Authorization the
+ * requests a trace. Where the path begins with /script, h4.test shows a page too, whose script goes on to
+ * h5.test; with /late it does so after 1.5 s. Plain requests and CONNECT; without Proxy-Authorization the
  * answer is 407. What was served so far is told at /stats of any host, without credentials.
  */
+#include "common/scope.h"
 #include "common/str.h"
 
 #include <errno.h>
@@ -38,6 +40,16 @@ static const char PAGE[] = "<!doctype html><html lang=en><head><meta charset=utf
                            "</h1><p>Everything for the garden, delivered on the next day. Seeds, pots, tools "
                            "and more than two hundred kinds of "
                            "roses.</p><p><a href=/roses>Roses</a> <a href=/tools>Tools</a></p></body></html>";
+
+/* What h4.test shows instead of a redirect. */
+static const struct {
+    const char *path, *page;
+} scripted[] = {
+    {"/script",
+     "<!doctype html><title>One moment</title><script>location.replace('http://h5.test/sale')</script>"},
+    {"/late", "<!doctype html><title>One moment</title><p>Please wait.</p><script>setTimeout(() => "
+              "location.replace('http://h5.test/sale'), 1500)</script>"},
+};
 
 static size_t answer_redirect(char *out, size_t size, char host, struct str path)
 {
@@ -75,9 +87,21 @@ static bool read_target(struct str head, char *host, struct str *path)
     return target.len > 0 && target.ptr[0] == '/';
 }
 
+/* The page of that host and path, or NULL: a redirect. */
+static const char *page_at(char host, struct str path)
+{
+    if (host == LAST)
+        return PAGE;
+    for (size_t i = 0; host == LAST - 1 && i < ARRAY_LEN(scripted); i++)
+        if (str_starts(path, str_from(scripted[i].path)))
+            return scripted[i].page;
+    return NULL;
+}
+
 static size_t answer(struct client *c, struct str head, char *out, size_t size)
 {
     bool may = c->is_tunnel || memmem(head.ptr, head.len, "roxy-", 5);
+    const char *page;
     struct str path;
     char host, text[128];
 
@@ -97,9 +121,12 @@ static size_t answer(struct client *c, struct str head, char *out, size_t size)
     if (!may)
         return answer_text(out, size, "407 Who are you?\r\nProxy-Authenticate: Basic realm=web", "text/plain",
                            "");
+    if (str_equal(path, STR("/style.css")))
+        return answer_text(out, size, "200 OK", "text/css", "h1 { color: green }");
     served.pages += host == LAST;
-    return host == LAST ? answer_text(out, size, "200 OK", "text/html; charset=utf-8", PAGE)
-                        : answer_redirect(out, size, host, path);
+    page = page_at(host, path);
+    return page ? answer_text(out, size, "200 OK", "text/html; charset=utf-8", page)
+                : answer_redirect(out, size, host, path);
 }
 
 static void drop(struct client *c)
@@ -119,6 +146,8 @@ static bool serve(struct client *c)
         size_t len = answer(c, (struct str){c->head, used}, out, sizeof(out));
 
         if (send(c->fd, out, len, MSG_NOSIGNAL) != (ssize_t)len)
+            return false;
+        if (memmem(c->head, used, "Connection: close", 17))
             return false;
         c->len -= used;
         memmove(c->head, c->head + used, c->len);

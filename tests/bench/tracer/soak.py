@@ -1,0 +1,66 @@
+"""Browser traces in a row, in one Chromium that is never replaced: is its memory flat, and is no process left behind?
+
+Memory is the proportional set of our process and all of Chromium's; beside it what is theirs alone, which other Chromiums
+on the machine don't change. Compared are the medians of every tenth part, from trace 200 on; all lie within 10 %.
+"""
+import contextlib
+import pathlib
+import statistics
+import subprocess
+import time
+
+import tabs as processes
+from chromium import find_chromium
+from http_only import Web, pairs
+
+TRACES, AT_ONCE, WARM, PARTS, PAUSE_S = 2000, 2, 200, 10, 0.5
+SITE, HOPS = "http://h2.test/script/", 4
+
+
+def memory_mb(pids):
+    """(proportional set, private memory) of these processes."""
+    shared = private = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            fields = dict(line.split(":") for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
+            shared += int(fields["Pss"].split()[0])
+            private += int(fields["Private_Clean"].split()[0]) + int(fields["Private_Dirty"].split()[0])
+    return shared / 1024, private / 1024
+
+
+def watch(process, web, seen):
+    """[(traces so far, proportional set, private memory)] until the process ends; seen gathers all process ids."""
+    samples, before = [], web.stats()["pages"]
+    while process.poll() is None:
+        family = {process.pid, *processes.below(process.pid)}
+        seen |= family
+        samples.append((web.stats()["pages"] - before, *memory_mb(family)))
+        time.sleep(PAUSE_S)
+    return samples
+
+
+def spread(samples, traces, column):
+    """Medians of the parts from trace WARM on, and (most - least) / first."""
+    width = (traces - WARM) / PARTS
+    parts = [[one[column] for one in samples if begin <= one[0] < begin + width] for begin in (WARM + n * width for n in range(PARTS))]
+    medians = [statistics.median(part) for part in parts if part]
+    return medians, (max(medians) - min(medians)) / medians[0]
+
+
+def measure(say, build, quick, _with_peers):
+    traces, seen = (TRACES // 4 if quick else TRACES), set()
+    say(f"soak: {traces} browser traces in a row, {AT_ONCE} at once")
+    with contextlib.closing(Web(build)) as web:
+        words = [build / "tracer_load", "page", web.port, AT_ONCE, traces, SITE, HOPS, find_chromium()]
+        process = subprocess.Popen([str(word) for word in words], stdout=subprocess.PIPE, text=True)
+        samples = watch(process, web, seen)
+        said = pairs(process.stdout.read())
+    left = [pid for pid in seen if processes.status_of(pid)]
+    medians, by = spread(samples, traces, 1)
+    private, private_by = spread(samples, traces, 2)
+    say("  MiB: " + " ".join(f"{value:.0f}" for value in medians) + "   private: " + " ".join(f"{value:.0f}" for value in private))
+    goals = [(f"{traces} traces in a row, {said['good']:.0f} of {said['traces']:.0f} as expected", said["good"] == said["traces"] == traces),
+             (f"memory flat within 10 % from trace {WARM} on: {by * 100:.1f} % (private memory {private_by * 100:.1f} %)", by <= 0.10),
+             (f"no process left behind: {len(left)} of {len(seen)}", not left)]
+    return {"soak_traces": traces, "soak_mb_first": medians[0], "soak_mb_last": medians[-1], "soak_spread": by,
+            "soak_private_spread": private_by, "soak_left": len(left)}, goals
