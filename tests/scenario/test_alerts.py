@@ -3,11 +3,13 @@
 The running monitor looks once a second. A rule's time is passed by moving the alert's clock back, never by waiting.
 """
 import json
+import subprocess
 
 import psycopg2
 import pytest
 
-from monitors import add_ips, add_requests, beat, monitor, verb, wait_for_looks  # noqa: F401  (monitor is a fixture)
+import farm
+from monitors import TOKEN, add_ips, add_requests, beat, monitor, verb, wait_for_looks  # noqa: F401  (monitor is a fixture)
 
 DURATIONS = {"pool_utilization": 300, "no_free_ip": 60, "http_only_share": 600, "pool_ceiling": 300}
 
@@ -288,6 +290,44 @@ def test_status_says_so_too(db, monitor):
     answer = api.json("GET", "/functions/v1/pool-monitor")[1]
     assert answer["warnings"] == ["Number of live workers is 0 (less than 1)"]
     assert answer["recommendation"] == "Start tracepool-worker and look at its log"
+
+
+def health_script(*arguments, **environment):
+    done = subprocess.run([farm.ROOT / "deploy" / "check-pool-health.sh", *arguments], text=True, capture_output=True,
+                          env={"PATH": "/usr/bin:/bin", **{name: str(value) for name, value in environment.items()}})
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_health_script_asks_the_database(db):
+    asks = {"TRACEPOOL_MONITOR": farm.binary("tracepool-monitor"), "DATABASE_URL": db.url_as("tracepool_monitor")}
+    add_ips(db, 2)
+    code, text = health_script(**asks)
+    assert code == 0 and "pool us: 2 IPs, 2 available" in text and "System operating normally" in text
+    assert health_script("-q", **asks) == (0, "")
+    dead_worker(db, 60)
+    for options in ([], ["-q"]):
+        code, text = health_script(*options, **asks)
+        assert code == 1 and "warning: Number of live workers is 0" in text
+    assert health_script("--alerts.workers=0", **asks)[0] == 0, "options go to the program"
+    code, text = health_script("-q", "--database.connect_timeout_ms=500", **{**asks, "DATABASE_URL": "postgresql://x@127.0.0.1:1/x"})
+    assert code == 2 and "unreachable: " in text
+    assert health_script(**{**asks, "TRACEPOOL_MONITOR": "/nowhere"})[0] == 2
+
+
+def test_health_script_asks_the_monitor(db, monitor, tmp_path):
+    api = monitor(ready="database.up")
+    (tmp_path / "token").write_text(TOKEN + "\n")
+    asks = {"TRACEPOOL_URL": f"http://127.0.0.1:{api.port}", "TRACEPOOL_TOKEN_FILE": tmp_path / "token"}
+    code, text = health_script(**asks)
+    assert code == 0 and "queue depth 0" in text and text.endswith("System operating normally\n")
+    add_requests(db, 21)
+    code, text = health_script("-q", **asks)
+    assert code == 1 and "warning: Queue depth is 21 pending requests (more than 20 pending requests)\n" in text
+    assert text.count("warning: ") == 3 and "Start tracepool-worker" in text
+    code, text = health_script(**{**asks, "TRACEPOOL_TOKEN_FILE": "/dev/null"})
+    assert code == 2 and "a token is needed" in text
+    api.program.stop()
+    assert health_script(**asks)[0] == 2
 
 
 def test_information_is_no_warning(db):

@@ -169,7 +169,7 @@ def test_githubs_step_runs_a_batch(site, db, queue):
 def test_the_crontab_has_the_handbooks_lines():
     lines = [line for line in (DEPLOY / "crontab").read_text().splitlines() if re.match(r"[*/0-9]", line)]
     assert [re.sub(r" +", " ", line) for line in lines] == [
-        "*/2 * * * * /opt/tracepool/deploy/trigger-worker.sh 20 10 >/dev/null", "*/10 * * * * /opt/tracepool/deploy/check-pool-health.sh"]
+        "*/2 * * * * /opt/tracepool/deploy/trigger-worker.sh 20 10 >/dev/null", "*/10 * * * * /opt/tracepool/deploy/check-pool-health.sh -q"]
     assert os.access(SCRIPT, os.X_OK)
 
 
