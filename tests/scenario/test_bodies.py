@@ -141,17 +141,18 @@ class Port:
         self.port = port
 
 
+@pytest.mark.parametrize("mode", ["http_only", "browser"])
 @pytest.mark.parametrize("way", ["direct", "tunnel"])
 @pytest.mark.parametrize("speaks_http2, version", [(True, "2"), (False, "1.1")])
-def test_http2_is_spoken_where_the_origin_does(tmp_path, speaks_http2, version, way):
+def test_http2_is_spoken_where_the_origin_does(tmp_path, speaks_http2, version, way, mode):
     with nginx(tmp_path, speaks_http2) as (port, file), tapped.Proxy(tunnels=Port(port)) as proxy:
         url = f"https://localhost:{port}"
         via = ["--proxy", f"http://ann:one@127.0.0.1:{proxy.port}"] if way == "tunnel" else []
-        result = trace("--mode", "http_only", "--allow-private", f"--http.ca_file={file}", *via, url + "/a")
+        result = trace("--mode", mode, "--allow-private", f"--http.ca_file={file}", *via, url + "/a")
     assert [(hop["url"], hop["status"], hop["via"]) for hop in result["chain"]] == [
         (url + "/a", 302, "start"), (url + "/b", 308, "http_302"), (url + "/c", 200, "http_308"), (url + "/d", 200, "meta_refresh")]
     assert [hop["http_version"] for hop in result["chain"]] == [version] * 4
-    assert [hop["timing_ms"]["connect"] is None for hop in result["chain"]] == [False, True, True, True]
+    assert [hop["timing_ms"]["connect"] is None for hop in result["chain"]] == [False, True, True, True], "one connection"
     assert result["chain"][0]["cookies_set"] == ["seen"]
     assert len({json.dumps(hop["tls"]) for hop in result["chain"]}) == 1
     assert len(proxy.log) == (way == "tunnel")

@@ -188,7 +188,9 @@ def test_page(shared, site, id):
 
 def test_cookies_do_not_cross_from_one_trace_to_the_next(shared, site):
     for _ in range(2):
-        compare_world(WORLDS["cookie-scope"], shared.result(begin_world(shared, site, WORLDS["cookie-scope"])))
+        result = shared.result(begin_world(shared, site, WORLDS["cookie-scope"]))
+        compare_world(WORLDS["cookie-scope"], result)
+        assert [hop["cookies_set"] for hop in result["chain"]] == [["mine", "all", "evil"], [], [], []]
 
 
 def test_a_hop_has_its_evidence(shared, site):

@@ -88,8 +88,10 @@ static void what_chromium_knows_of_an_answer_is_kept(void **state)
     begin(f);
     f->page.now_ms = 5070;
     asks(f, "https://a.test/");
-    answers(f, 200,
-            "{\"name\":\"Set-Cookie\",\"value\":\"a=1\\nb=2\"},{\"name\":\"Server\",\"value\":\"x\"}");
+    answers(f, 200, "{\"name\":\"Server\",\"value\":\"x\"}");
+    event(f, "Network.responseReceivedExtraInfo", "{\"requestId\":\"D1\",\"statusCode\":407,\"headers\":{}}");
+    event(f, "Network.responseReceivedExtraInfo",
+          "{\"requestId\":\"D1\",\"statusCode\":200,\"headers\":{\"set-cookie\":\"a=1\\nb=2\"}}");
     event(f, "Network.responseReceived",
           "{\"requestId\":\"D1\",\"response\":{\"protocol\":\"h2\",\"encodedDataLength\":80,\"mimeType\":"
           "\"text/html\","

@@ -156,6 +156,7 @@ struct page {
     /* the document that was asked for last */
     struct page_id document; /* its request's id; empty before the first */
     struct url url;          /* of the last hop */
+    int told_hop;            /* whose raw headers come next: the first hop of that request, then the others */
     bool is_document_whole;  /* its body has been read to the end */
     size_t document_bytes;
     struct str location;         /* where its redirect goes, fragment and all; empty: no redirect */
@@ -249,6 +250,8 @@ void page_drop_hop(struct page *p);
 /* The notes of one hop have an end, however much a page has to say. */
 void page_note(struct page *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void page_keep_headers(struct page *p, const json_t *headers);
+/* headers: of Network.responseReceivedExtraInfo, the only place where Chromium tells what cookies are set. */
+void page_keep_cookies(struct page *p, struct hop *hop, const json_t *headers);
 /* response: of Network.responseReceived, or redirectResponse. */
 void page_keep_response(struct page *p, struct hop *hop, const json_t *response);
 void page_keep_end(struct page *p, struct hop *hop, double at_s, int64_t bytes);

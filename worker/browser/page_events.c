@@ -68,6 +68,15 @@ static void on_response(struct page *p, const json_t *params)
         page_keep_response(p, page_hop(p), json_object_get(params, "response"));
 }
 
+/* One for each answer of a request, in their order, and in no step with the rest. (A 407 is the relay's.) */
+static void on_raw_headers(struct page *p, const json_t *params)
+{
+    struct chain *chain = &p->result->chain;
+
+    if (is_document(p, params) && p->told_hop < chain->nhops && json_get_int(params, "statusCode", 0) != 407)
+        page_keep_cookies(p, &chain->hops[p->told_hop++], json_object_get(params, "headers"));
+}
+
 static void on_data(struct page *p, const json_t *params)
 {
     size_t max = p->options.request.max_body;
@@ -311,6 +320,7 @@ static const struct handler {
 } handlers[] = {
     {"Network.requestWillBeSent",         on_request},
     {"Network.responseReceived",          on_response},
+    {"Network.responseReceivedExtraInfo", on_raw_headers},
     {"Network.dataReceived",              on_data},
     {"Network.loadingFinished",           on_finished},
     {"Network.loadingFailed",             on_failed},

@@ -134,6 +134,8 @@ static void visit(struct page *p, const struct page_held *held, const struct pag
         return page_end_with_error(p);
     p->is_repeated = is_repeated;
     p->visits[p->result->chain.nhops - 1] = *now;
+    if (!held->is_redirect)
+        p->told_hop = p->result->chain.nhops - 1;
     p->location = (struct str){0};
     p->relay_err = (struct err){.code = ERR_OK};
     p->document_bytes = 0;

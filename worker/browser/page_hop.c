@@ -85,11 +85,24 @@ void page_keep_headers(struct page *p, const json_t *headers)
         keep_header(p, &head, json_get_str(header, "name", STR("")), json_get_str(header, "value", STR("")));
     hop->headers = head.headers;
     hop->nheaders = head.nheaders;
-    hop->cookie_names = head.cookie_names;
-    hop->ncookie_names = head.ncookie_names;
     if (head.content_type.len)
         hop->content_type = head.content_type;
     p->location = head_is_redirect(&head) ? head.location : (struct str){0};
+}
+
+void page_keep_cookies(struct page *p, struct hop *hop, const json_t *headers)
+{
+    struct head head = {.content_length = -1, .status = hop->status};
+    const char *name;
+    const json_t *value;
+
+    json_object_foreach((json_t *)headers, name, value)
+    {
+        if (str_equal_nocase(str_from(name), STR("Set-Cookie")))
+            keep_header(p, &head, STR("Set-Cookie"), str_from(json_string_value(value)));
+    }
+    hop->cookie_names = head.cookie_names;
+    hop->ncookie_names = head.ncookie_names;
 }
 
 /* --- the rest of an answer -------------------------------------------------------------------------- */
