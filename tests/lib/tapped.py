@@ -62,13 +62,18 @@ def read_head(stream):
     return lines[0].split(" "), {name.lower(): value.strip() for name, _, value in (text.partition(":") for text in lines[1:])}
 
 
+def server_context(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
 class Target(Listener):
     def __init__(self, certificate=None, tls_version=None, headers=()):
         self.context = None
         self.headers = list(headers)
         if certificate:
-            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self.context.load_cert_chain(certificate)
+            self.context = server_context(certificate)
             if tls_version:
                 self.context.minimum_version = self.context.maximum_version = tls_version
         super().__init__()
@@ -105,12 +110,16 @@ class Target(Listener):
 
 
 class Proxy(Listener):
-    def __init__(self, plain=None, tunnels=None, address="127.0.0.1"):
-        """plain, tunnels: the targets that plain requests and tunnels lead to, whatever they name."""
+    def __init__(self, plain=None, tunnels=None, address="127.0.0.1", certificate=None):
+        """plain, tunnels: the targets that plain requests and tunnels lead to, whatever they name; with a certificate clients
+        speak TLS to the proxy."""
         self.plain, self.tunnels = plain, tunnels
+        self.context = certificate and server_context(certificate)
         super().__init__(address)
 
     def talk(self, connection, number):
+        if self.context:
+            connection = self.context.wrap_socket(connection, server_side=True)
         stream = connection.makefile("rb")
         while True:
             (method, url, _), headers = read_head(stream)
@@ -123,6 +132,32 @@ class Proxy(Listener):
                     connection.sendall(b"HTTP/1.1 200 Go on\r\n\r\n")
                     return pump(connection, there)
                 connection.sendall(forward(there, method, url, headers))
+
+
+class Socks(Listener):
+    """SOCKS5 with a name and a password (RFC 1928, 1929); names arrive unresolved, port 443 leads to `tunnels`."""
+
+    def __init__(self, plain=None, tunnels=None):
+        self.targets = {80: plain, 443: tunnels}
+        super().__init__()
+
+    def talk(self, connection, number):
+        stream = connection.makefile("rb")
+        _, count = stream.read(2)
+        if 2 not in stream.read(count):
+            return connection.sendall(b"\x05\xff")
+        connection.sendall(b"\x05\x02")
+        stream.read(1)
+        who = ":".join(stream.read(stream.read(1)[0]).decode() for _ in range(2))
+        connection.sendall(b"\x01\x00")
+        _, _, _, kind = stream.read(4)
+        name = stream.read(stream.read(1)[0]).decode() if kind == 3 else "an address"
+        stream.read(4 if kind == 1 else 16 if kind == 4 else 0)
+        port = int.from_bytes(stream.read(2), "big")
+        with socket.create_connection(("127.0.0.1", self.targets[port].port)) as there:
+            self.log.append({"connection": number, "who": who, "name": name, "peer_at_target": there.getsockname()[1]})
+            connection.sendall(b"\x05\x00\x00\x01" + bytes(6))
+            pump(connection, there)
 
 
 def forward(there, method, url, headers):

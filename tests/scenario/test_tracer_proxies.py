@@ -1,4 +1,4 @@
-"""Proxies that fail in every way, who is blamed for it, and what becomes of their credentials."""
+"""Proxies that fail in every way, who is blamed for it, and what becomes of their credentials. (In every mode: test_proxy_kinds.py.)"""
 import contextlib
 import pathlib
 import socket
@@ -77,18 +77,6 @@ def test_a_proxy_that_opens_no_tunnel_is_blamed(site):
 def test_a_proxy_that_says_nothing_is_blamed(url):
     with proxy_that(lambda connection, request: time.sleep(60)) as proxy:
         assert_proxy_failed(trace("--timeout", 1, "--proxy", proxy, url), "proxy_timeout")
-
-
-def test_a_proxy_that_never_accepts_is_blamed():
-    with socket.socket() as full, contextlib.ExitStack() as queued:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        for _ in range(4):  # fill the queue, so that the next connection hangs
-            client = queued.enter_context(socket.socket())
-            client.setblocking(False)
-            client.connect_ex(full.getsockname())
-        proxy = f"http://127.0.0.1:{full.getsockname()[1]}"
-        assert_proxy_failed(trace("--trace.connect_timeout_ms=300", "--proxy", proxy, "http://r.test/"), "proxy_timeout")
 
 
 def test_a_proxy_that_speaks_something_else_is_blamed():
