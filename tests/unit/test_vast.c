@@ -289,8 +289,8 @@ static void without_a_duration_only_the_beginning_is_sent(void **state)
 
         snprintf(text, sizeof(text), VIEW("%s"), durations[i]);
         schedule = schedule_of(text);
-        assert_int_equal(schedule.n, 3);
-        assert_str(schedule.items[2].name, "creativeView");
+        assert_int_equal(schedule.n, 2);
+        assert_str(schedule.items[1].name, "start");
     }
 }
 

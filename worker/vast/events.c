@@ -88,7 +88,7 @@ static bool place(const struct vast_tracking *t, int64_t duration_ms, int64_t *a
             continue;
         *at_ms = duration_ms > 0 ? duration_ms * places[i].quarters / 4 : 0;
         *stage = places[i].stage;
-        return places[i].quarters == 0 || duration_ms > 0;
+        return duration_ms > 0 || *stage == VAST_STAGE_START;
     }
     *stage = VAST_STAGE_PLAYING;
     *at_ms = vast_offset_at(&t->offset, duration_ms);
