@@ -9,11 +9,13 @@
 #include "worker/chain/classify.h"
 #include "worker/vast/extras.h"
 #include "worker/vast/lint.h"
+#include "worker/vast/xsd.h"
 
 enum { LOOK_BYTES = 4096 };
 
 /* What a trace knows of its ad. Texts are in its arena. */
 struct ad {
+    struct ads *ads;
     struct vast_provider provider; /* the settings' when err says that it cannot be used */
     struct err err;
     struct chain chain; /* hops of its tag */
@@ -62,6 +64,10 @@ void ads_init(struct ads *ads, uv_loop_t *loop, const struct conf *conf)
                         .rate = vast_rate_create()};
     if (!vast_rules_init(&ads->rules, conf, &err))
         abort();
+    if (conf->vast_xsd_dir[0])
+        ads->xsd = vast_xsd_open(conf->vast_xsd_dir, &err);
+    if (conf->vast_xsd_dir[0] && !ads->xsd)
+        log_error("vast.no_xsd", kv_err(&err));
 }
 
 void ads_close(struct ads *ads)
@@ -70,6 +76,7 @@ void ads_close(struct ads *ads)
     vast_cache_destroy(ads->cache);
     vast_rate_destroy(ads->rate);
     vast_rules_finish(&ads->rules);
+    vast_xsd_close(ads->xsd);
 }
 
 /* Once a trace. */
@@ -82,7 +89,7 @@ static bool find_rules(struct ads *ads, struct trace *t)
     t->ad = calloc(1, sizeof(*t->ad));
     if (!t->ad)
         abort();
-    *t->ad = (struct ad){.provider = ads->rules.defaults};
+    *t->ad = (struct ad){.ads = ads, .provider = ads->rules.defaults};
     if (vast_rules_find(&ads->rules, &t->arena, t->claim.vast_provider, t->claim.vast_row, &t->ad->provider,
                         &t->ad->err))
         return true;
@@ -214,12 +221,21 @@ struct trace_result *ads_result(struct trace *t, const struct vast_resolver *r, 
 
 /* --- what was found --------------------------------------------------------------------------------- */
 
-static void put_lint(json_t *evidence, struct arena *a, const struct vast_doc *doc)
+static struct str source_of(const struct trace *t, const struct vast_resolver *r)
 {
+    return r && r->result.source_bytes.len ? r->result.source_bytes : t->result ? t->result->body : STR("");
+}
+
+/* What the schema says is advice among the rest. */
+static void put_lint(json_t *evidence, struct trace *t, const struct vast_resolver *r)
+{
+    const struct vast_doc *doc = r->result.source;
+    struct vast_xsd *xsd = t->ad->ads->xsd;
     struct vast_findings findings = {0};
     struct err err;
 
-    if (vast_lint(a, doc, &findings, &err))
+    if (vast_lint(&t->arena, doc, &findings, &err) &&
+        (!xsd || vast_xsd_check(xsd, &t->arena, source_of(t, r), doc, &findings, &err)))
         json_put(evidence, "lint", vast_findings_json(&findings));
 }
 
@@ -257,11 +273,6 @@ static void put_views(json_t *views, json_t *evidence, struct trace *t, const st
     }
 }
 
-static struct str source_of(const struct trace *t, const struct vast_resolver *r)
-{
-    return r && r->result.source_bytes.len ? r->result.source_bytes : t->result ? t->result->body : STR("");
-}
-
 static void put_provider(json_t *evidence, struct trace *t, const struct vast_resolver *r)
 {
     const struct vast_provider *p = &t->ad->provider;
@@ -282,7 +293,7 @@ json_t *ads_json(struct trace *t, const struct vast_resolver *r, const struct er
 
     if (found && found->source) {
         evidence = vast_doc_json(found->source);
-        put_lint(evidence, &t->arena, found->source);
+        put_lint(evidence, t, r);
         vast_resolution_put(r, evidence);
     } else {
         evidence = json_object();

@@ -30,6 +30,7 @@ struct ads {
     struct vast_rules rules;
     struct vast_cache *cache;
     struct vast_rate *rate;
+    struct vast_xsd *xsd; /* NULL without vast.xsd_dir */
 };
 
 /* Ends the process when the ini's providers make no sense: whoever starts it has judged them (vast_rules.h).

@@ -221,6 +221,7 @@ bool vast_args_read(struct vast_args *args, const struct conf *conf, struct aren
                                .total_timeout_ms = 30000};
     if (!vast_rules_init(&args->rules, conf, err))
         return false;
+    args->rules.defaults.cache_ttl_ms = 0; /* no offer has allowed it */
     args->provider = args->rules.defaults;
     return parse(args, argc, argv, err);
 }

@@ -154,7 +154,13 @@ def test_macros_and_log_of_a_provider_hold_for_its_views(ads, web, worker, sink,
     evidence = ads.evidence(row)
     assert evidence["extras"] == {"price": ["1.25"], "n": ["2"]} and evidence["provider"] == "acme"
     view, = ads.views(row)
-    assert (view["provider"], view["tracked"]) == ("acme", 3)
+    assert (view["provider"], view["tracked"], view["state"], view["attempts"]) == ("acme", 3, "ended", 3)
+    assert view["avg_response_ms"] >= 0 and view["first_sent_at"] <= view["last_sent_at"]
+    states = db.run("SELECT is_tracked, attempts, avg_response_ms >= 0 AS is_timed, creative_id FROM tracking_event_states")
+    assert {tuple(state.values()) for state in states} == {(True, 1, True, "c1")}
+    for pool, count in ("billing", 1), ("tracking", 1):    # an impression on its own, then start and progress on one that is kept
+        name = f'tracepool_tracking_connections_total{{pool="{pool}",what="opened"}}'
+        db.wait_for("SELECT max((counters ->> %s)::bigint) = %s FROM process_heartbeats", name, count)
 
 
 def test_a_section_of_the_ini_is_a_provider_too(ads, web, worker, tmp_path):
@@ -336,6 +342,17 @@ def test_a_tag_that_does_not_answer_is_a_failed_trace(ads, web, worker, db):
     assert (row["status"], row["error_message"].partition(":")[0]) == ("failed", "bad_url")
     assert ads.trace(offer)["status"] == "completed"
     assert program.is_running()
+
+
+def test_a_schema_is_asked_where_there_is_one(ads, web, worker, tmp_path):
+    """vast.xsd_dir: what it says is advice beside the other findings."""
+    (tmp_path / "vast_4.2.xsd").write_text('<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"><xs:element name="VAST">'
+                                           '<xs:complexType/></xs:element></xs:schema>')
+    offer = ads.offer()
+    web.add("http://ads.test/tag", inline())
+    worker(f"--vast.xsd_dir={tmp_path}")
+    found = {f["rule"]: f["severity"] for f in ads.evidence(ads.trace(offer))["lint"]}
+    assert found["xsd"] == "note"
 
 
 def test_settings_limit_what_is_fetched(ads, web, worker):

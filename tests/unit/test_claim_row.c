@@ -99,6 +99,19 @@ static void a_plain_row_has_the_settings_defaults(void **state)
     assert_int_equal(claim.nexpected_params, 0);
 }
 
+static void an_offer_of_kind_vast_brings_its_provider(void **state)
+{
+    (void)state;
+    assert_true(read_claim());
+    assert_false(claim.is_tag || claim.may_cache || claim.vast_provider.len || claim.vast_row.len);
+    put("options", "{\"kind\":\"vast\",\"vast_provider\":\"acme\",\"vast_cache\":true,"
+                   "\"vast\":{\"provider\":\"acme\",\"retries\":2}}");
+    assert_true(read_claim());
+    assert_true(claim.is_tag && claim.may_cache);
+    assert_str(claim.vast_provider, "acme");
+    assert_str(claim.vast_row, "{\"provider\":\"acme\",\"retries\":2}");
+}
+
 static void options_go_over_the_settings_within_limits(void **state)
 {
     (void)state;
@@ -259,6 +272,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_plain_row_has_the_settings_defaults),
+        TEST(an_offer_of_kind_vast_brings_its_provider),
         TEST(options_go_over_the_settings_within_limits),
         TEST(the_user_agent_names_the_contact),
         TEST(a_proxy_resolves_names_itself),
