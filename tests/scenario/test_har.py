@@ -94,6 +94,17 @@ def test_an_entry_says_what_the_hop_was(site, tmp_path):
     assert har["log"]["_outcome"] == "ok"
 
 
+def test_a_browsers_trace_has_one_too(site, tmp_path):
+    before = datetime.datetime.now(datetime.timezone.utc)
+    file, har, result = har_of(tmp_path, "--mode", "browser", "--timeout", 20, "--screenshot", tmp_path / "shot.png",
+                               "--proxy", site.proxy("params"), WORLDS["params"]["start"])
+    for check in CHECKS.values():
+        check(file)
+    assert [entry["request"]["url"] for entry in har["log"]["entries"]] == [hop["url"] for hop in result["chain"]]
+    times = [datetime.datetime.fromisoformat(entry["startedDateTime"].replace("Z", "+00:00")) for entry in har["log"]["entries"]]
+    assert times == sorted(times) and before - datetime.timedelta(milliseconds=1) <= times[0]
+
+
 def test_a_trace_that_failed_has_one_too(tmp_path):
     file, har, _ = har_of(tmp_path, "--proxy", "http://ann:pass-word@127.0.0.1:1", "http://shop.test/")
     assert (har["log"]["_outcome"], har["log"]["_error"]) == ("error", "proxy_refused")

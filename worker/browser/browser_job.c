@@ -322,11 +322,13 @@ static void finish(struct browser_job *job)
 
 static void begin(struct browser_job *job)
 {
+    bool is_possible = page_begin(&job->page, &job->options, job->page.now_ms);
+
     job->phase = JOB_WAITING;
-    if (!page_begin(&job->page, &job->options, job->page.now_ms))
-        return job_arm(job);
+    job->page.result->started_at_ms = loop_wall_ms();
     job_arm(job);
-    browser_pump(job->browser);
+    if (is_possible)
+        browser_pump(job->browser);
 }
 
 static void on_timer(uv_timer_t *timer)
