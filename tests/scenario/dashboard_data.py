@@ -156,6 +156,22 @@ def add_browser_extras(db, request):
                state, 1 if state == "tracked" else 0, 96 if state == "tracked" else None)
 
 
+def add_drift(db, now):
+    """A chain that is expected, and another way that traces of the first offer went: hostile, as all that targets say."""
+    expected = {"hops": ["https://go.northpeak.example", "https://www.affnet.example", "https://shop.northpeak.example"], "final": "https://shop.northpeak.example",
+                "params": ["clickid", "utm_source"], "carried": ["cid"], "issuers": {}}
+    seen = {"hops": expected["hops"][:2] + ["https://r9.newbroker.example", f"http://{HOSTILE}"], "params": ["cid"], "sent": ["cid"], "issuers": {}}
+    offer = db.value("SELECT id FROM offers WHERE offer_name = 'summer-shoes'")
+    learnt = db.value("INSERT INTO chain_expectations (offer_id, country, start_url, source, shape, traces) VALUES (%s, 'us', 'https://go.northpeak.example/c/4471', "
+                      "'learnt', %s, 20) RETURNING id", offer, json.dumps(expected))
+    trace = db.value("SELECT request_id FROM active_trace_requests WHERE offer_name = 'summer-shoes' ORDER BY started_at DESC LIMIT 1")
+    db.run("INSERT INTO chain_drift_events (offer_id, offer_name, country, start_url, shape_key, expectation_id, expected, seen, differences, traces, first_request_id, "
+           "last_request_id, first_at, last_at) VALUES (%s, 'summer-shoes', 'us', 'https://go.northpeak.example/c/4471', 'x', %s, %s, %s, %s, 14, %s, %s, %s, %s)",
+           offer, learnt, json.dumps(expected), json.dumps(seen), [f"final host: {HOSTILE} instead of shop.northpeak.example", "new host: r9.newbroker.example",
+                                                                   "longer: 4 hops instead of 3", "lost parameter: utm_source"],
+           trace, trace, now - datetime.timedelta(hours=3), now - datetime.timedelta(minutes=2))
+
+
 def add_hostile(db, now):
     """Everything that a target can say, in markup."""
     url = f"https://evil.example/{HOSTILE}?q={HOSTILE}&name=%3Cscript%3Ealert(1)%3C/script%3E"
@@ -195,4 +211,5 @@ def fill(db, traces=60):
              "failed": next(t for t, _, failed in finished if failed)}
     add_browser_extras(db, kinds["browser"])
     add_hostile(db, now)
+    add_drift(db, now)
     return kinds

@@ -350,6 +350,24 @@ def test_what_mode_auto_found_out(house, page):
     page.see("pre", dashboard_data.HOSTILE[8:40])
 
 
+def test_an_offers_drift_stands_beside_what_is_expected(house, page):
+    page.show("offer/summer-shoes")
+    page.see("h2", "Chain drift: 1 open")
+    page.see(".drift b", "lost parameter: utm_source")
+    expected, seen = page.js("[...document.querySelectorAll('.drift .chain')].map((c) => [...c.querySelectorAll('li')].map((l) => [l.textContent, l.className]))")
+    assert expected == [["https://go.northpeak.example", ""], ["https://www.affnet.example", ""], ["https://shop.northpeak.example", "changed"]]
+    assert seen[2:] == [["https://r9.newbroker.example", "changed"], [f"http://{dashboard_data.HOSTILE}", "changed"]], "text, whatever it says"
+    assert page.js("document.querySelectorAll('.drift img, .drift script').length") == 0 and page.js("document.title").endswith("tracepool")
+    boxes = page.js("[...document.querySelectorAll('.drift .chain')].map((c) => c.getBoundingClientRect().toJSON())")
+    assert boxes[0]["top"] == boxes[1]["top"] and boxes[0]["right"] <= boxes[1]["left"], "side by side"
+    page.see(".drift code", "SELECT accept_drift(")
+    page.shot("offer-drift")
+    page.setViewportSize({"width": 390, "height": 800})
+    assert page.js("document.documentElement.scrollWidth") <= 390
+    page.js("document.querySelector('.drift a').click()")
+    page.see("h2", "Inbound parameters")
+
+
 def test_hostile_data_stays_text(house, page):
     page.show(f"trace/{dashboard_data.HOSTILE_ID}")
     page.see(".hop", "evil.example")

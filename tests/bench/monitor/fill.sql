@@ -22,6 +22,7 @@ SELECT o.id AS offer_id, o.offer_name, o.target_country, row_number() OVER (ORDE
   FROM offers o;
 ALTER TABLE bench_found ADD PRIMARY KEY (n);
 
+BEGIN;   -- tables made by the same transaction need no log
 SELECT add_archive_day((now() AT TIME ZONE 'UTC')::date - 8 - day) FROM generate_series(0, 29) AS day;
 INSERT INTO trace_archive (request_id, offer_id, offer_name, tracking_url, target_country, inbound_params, status, ip_assigned, final_url, extracted_params,
                            redirect_chain, retry_count, started_at, completed_at, trace_time_ms, tracer_mode_used, detection_reason, ip_locked_at, wait_time_ms,
@@ -33,6 +34,7 @@ SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7000'
   FROM (SELECT i, date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - interval '8 days' - (i::float8 / :archived) * interval '29 days' AS at
           FROM generate_series(1, :archived) AS i) AS click
   JOIN bench_found f ON f.n = click.i % 500;
+COMMIT;
 
 -- Live: a week, the last hour as busy as a fifth of it, some waiting.
 INSERT INTO active_trace_requests (request_id, offer_id, offer_name, tracking_url, target_country, inbound_params, status, ip_assigned, final_url, extracted_params,
