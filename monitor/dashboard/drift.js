@@ -3,7 +3,7 @@
 // Hosts and parameter names come from traces: they are text here, as everywhere.
 import { h } from "./dom.js";
 import { count, time } from "./format.js";
-import { badge, card, facts, table } from "./parts.js";
+import { card, facts, table } from "./parts.js";
 
 function where(e) {
   return [e.start_url || "any link", e.country ? h("span", { class: "country" }, ` ${e.country}`) : null];
@@ -22,7 +22,7 @@ function chain(title, shape, other) {
 function event(e) {
   const said = `SELECT accept_drift(${Number(e.id)})`;
   return h("article", { class: "drift", "data-key": `drift ${e.id}` },
-    h("p", {}, badge(e.state === "open" ? "firing" : "resolved", e.state), " ", h("b", {}, e.differences.join("; "))),
+    h("p", {}, h("span", { class: `badge ${e.state === "open" ? "bad" : "plain"}` }, e.state), " ", h("b", {}, e.differences.join("; "))),
     h("div", { class: "pair" }, chain("Expected", e.expected, e.seen), chain("Seen", e.seen, e.expected)),
     facts([["Link", where(e)], ["Traces", count(e.traces + e.others)], ["First", time(e.first_at)], ["Last", h("a", { href: `#/trace/${e.last_request_id}` }, time(e.last_at))],
       e.state === "open" ? ["If it is right so", h("code", {}, said)] : [`${e.state}`, [time(e.closed_at), e.closed_by && ` by ${e.closed_by}`]]]));
