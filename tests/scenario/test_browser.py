@@ -2,15 +2,19 @@
 
 The browser is Debian's Chromium, its sandbox on; the web is tests/lib/web.py.
 """
+import contextlib
 import json
 import os
+import pathlib
 import socket
+import tempfile
 
 import pytest
 
 import farm
 import tabs as tabs_lib
 import web as web_lib
+from chromium import find_chromium
 from tabs import Tabs
 
 SHARED = farm.ROOT.parent / "shared" / "tracer-scenarios"
@@ -90,12 +94,14 @@ PAGES = {
                               [[A, 200, "start"], ["http://127.0.0.1:22/", None, "js_location"]], "blocked"),
     "asks-for-a-password": ({A: page("who are you?", 401, [["WWW-Authenticate", "Basic realm=x"]])}, [[A, 401, "start"]], "ok"),
     "download-by-link": ({A: page("<a id=a download=f href=/d></a><script>a.click()</script>"), A + "d": LAND}, [[A, 200, "start"]], "ok"),
+    "windows": ({A: script(f"open('{B}'); open('{B}', '_blank', 'width=99,height=99'); location = '{C}'"), B: SILENT, C: LAND},
+                [[A, 200, "start"], [C, 200, "js_location"]], "ok"),
     "huge-strings": ({A: script(f"new Image().src = 'data:image/png;base64,' + 'A'.repeat(3e7); alert('y'.repeat(3e7)); "
                                 f"setTimeout(() => location = '{B}', 100)"), B: LAND},
                      [[A, 200, "start"], [B, 200, "js_location"]], "ok"),
 }
 NOTES = {"alerts-for-ever": "and more", "dialogs": "confirm: b", "reloads-itself": "only shows itself again",
-         "download-by-link": "download, not taken"}
+         "download-by-link": "download, not taken", "windows": "wants to open a window: http://b.test/"}
 
 
 @pytest.fixture(scope="module")
@@ -253,6 +259,36 @@ def test_a_direct_trace_may_be_allowed_to(shared, site):
     site.add(f"http://127.0.0.1:{site.port}/shop", LAND)
     result = shared.trace(f"http://127.0.0.1:{site.port}/shop", allow_private=True)
     assert chain_of(result) == [[f"http://127.0.0.1:{site.port}/shop", 200, "start"]]
+
+
+CALLS = """const peer = new RTCPeerConnection({iceServers: [{urls: 'stun:127.0.0.1:PORT'}]});
+           peer.createDataChannel('x'); peer.createOffer().then(offer => peer.setLocalDescription(offer));
+           peer.onicegatheringstatechange = () => peer.iceGatheringState == 'complete' && (location = 'http://call.test/done')"""
+
+
+@contextlib.contextmanager
+def chromium_with(flag):
+    """A program that adds it, where the unprivileged user can read it."""
+    with tempfile.TemporaryDirectory(prefix="tracepool-flag-", dir="/tmp") as folder:
+        program = pathlib.Path(folder, "chromium")
+        program.write_text(f"#!/bin/sh\nexec {find_chromium()} \"$@\" {flag}\n")
+        for path in (program.parent, program):
+            path.chmod(0o755)
+        yield program
+
+
+def test_webrtc_goes_round_no_proxy(shared, site):
+    """A page that asks a STUN server for its address: not a packet, unless Chromium is told to allow it (then the test would see it)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(0.2)
+        proxy = serve(site, "call", {"http://call.test/": script(CALLS.replace("PORT", str(server.getsockname()[1]))), "http://call.test/done": LAND})
+        shared.trace("http://call.test/", proxy)
+        with pytest.raises(TimeoutError):
+            server.recv(2048)
+        with chromium_with("--force-webrtc-ip-handling-policy=default") as program, Tabs("--program", program) as open_to_all:
+            open_to_all.trace("http://call.test/", proxy)
+        assert server.recv(2048)
 
 
 # --- proxies that fail --------------------------------------------------------------------------------

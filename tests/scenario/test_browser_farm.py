@@ -1,0 +1,50 @@
+"""Chromium as the farm has it: killed in mid-trace, at rest, and run without its sandbox."""
+import farm
+import tabs
+from stage import PAGE
+
+
+def chromium(running):
+    """The processes of Chromium below a worker."""
+    return [pid for pid in tabs.below(running.pid) if any(word.startswith("--type=") or word == "--headless" for word in tabs.words_of(pid))]
+
+
+def test_a_killed_browser_costs_no_trace_and_no_ip(db, worker, pool, proxies, web):
+    """All that it had are traced again, by the next Chromium and through other IPs, which nobody blames."""
+    for proxy in proxies(4):
+        pool.add(proxy)
+    db.run("UPDATE trace_policy SET retry_backoff_s = 1")
+    running = worker("--browser.contexts=2")
+    pages = [web.add(f"http://slow.test/{n}", PAGE, held=True) for n in range(2)]
+    requests = [pool.request(page, options={"mode": "browser"}) for page in pages]
+    for page in pages:
+        farm.wait_for(lambda page=page: web.visits(page), "both in the browser")
+    tabs.Tabs.kill(None, chromium(running))
+    for page in pages:
+        web.release(page)
+    for request in requests:
+        row = pool.ended(request)
+        assert (row["status"], row["attempt"], row["tracer_mode_used"]) == ("completed", 2, "browser")
+        assert [one["error"] for one in db.run("SELECT error FROM trace_attempts WHERE request_id = %s ORDER BY attempt", request)] == [
+            "browser_died", None]
+    pool.nothing_held()
+    assert db.value("SELECT max(consecutive_failures) FROM ip_rotation_pool") == 0
+
+
+def test_a_farm_at_rest_holds_no_browser(worker, pool, proxies, web):
+    for proxy in proxies(2):
+        pool.add(proxy)
+    page = web.add("http://shop.test/", PAGE)
+    running = worker("--browser.idle_s=1")
+    for _ in range(2):
+        assert pool.ended(pool.request(page, options={"mode": "browser"}))["status"] == "completed"
+        farm.wait_for(lambda: not chromium(running), "the end of Chromium")
+
+
+def test_a_browser_without_its_sandbox_is_warned_of(worker):
+    running = worker("--browser.no_sandbox=true")
+    assert "set browser.no_sandbox = false" in running.wait_event("browser.no_sandbox", level="warn")[0]["advice"]
+
+
+def test_a_browser_in_its_sandbox_is_not_warned_of(worker):
+    assert not worker().events("browser.no_sandbox")
