@@ -37,18 +37,22 @@ BEGIN
                   WHERE EXISTS (SELECT FROM active_trace_requests t
                                  WHERE t.target_country = place.country AND t.next_attempt_at <= v_now));
 
-  -- Work that no IP is there for
+  -- Work that no IP is there for; counted up to 1,000, and only where there is none
   RETURN QUERY
-  SELECT 'no_free_ip', place.country, few.n::numeric
-    FROM queue_countries() AS place (country)
+  WITH dry AS MATERIALIZED (
+    SELECT place.country
+      FROM queue_countries() AS place (country)
+     WHERE NOT EXISTS (SELECT FROM ip_rotation_pool p
+                         JOIN proxy_providers v ON v.provider = p.provider
+                        WHERE p.country = place.country AND p.is_healthy AND p.status <> 'locked' AND p.free_at <= v_now)
+  )
+  SELECT 'no_free_ip', dry.country, few.n::numeric
+    FROM dry
    CROSS JOIN LATERAL (SELECT count(*) AS n
                          FROM (SELECT FROM active_trace_requests t
-                                WHERE t.target_country = place.country AND t.next_attempt_at <= v_now
-                                LIMIT 10000) AS due) AS few
-   WHERE few.n > 0
-     AND NOT EXISTS (SELECT FROM ip_rotation_pool p
-                       JOIN proxy_providers v ON v.provider = p.provider
-                      WHERE p.country = place.country AND p.is_healthy AND p.status <> 'locked' AND p.free_at <= v_now);
+                                WHERE t.target_country = dry.country AND t.next_attempt_at <= v_now
+                                LIMIT 1000) AS due) AS few
+   WHERE few.n > 0;
 
   -- Tracking requests that are due or went wrong, and none that was tracked since: for how long?
   SELECT max(e.updated_at) INTO v_tracked
