@@ -22,7 +22,8 @@ struct ship_options {
     struct pg *pg;           /* with the queries of edge/queries.h */
     const char *incarnation; /* borrowed; named in spool_quarantine */
     size_t batch;            /* clicks in one statement */
-    int64_t yield_bytes;     /* while less is unshipped, shipping leaves the processor to clicks most of the time */
+    int64_t
+        yield_bytes; /* while less is unshipped, shipping leaves the processor to clicks most of the time */
 };
 
 struct ship *ship_create(const struct ship_options *options);
