@@ -1,9 +1,10 @@
 """Browser traces: ours beside playwright-core with the same Chromium, its sandbox on, a context and a proxy user per trace.
 
-Three sites of four to six hops: redirects alone, then a page that goes on by script at once, or after 1.5 s. A tracer does
-not know what a site will do, so the comparison of the late one is with the ways of Playwright that find its end: to wait
-for two quiet seconds, or to move the page's clock (tabs.mjs). On the others it is with the fastest way of all, the load
-event alone, which would have missed the late one. Memory is the proportional set of the whole process tree, sampled.
+Three sites of four to six hops: redirects alone, then a page that goes on by script, at once or after 1.5 s. A tracer does
+not know what a site will do, so the goals are about equal findings: ours against the fastest of those ways of Playwright
+that find the end of all three, which are to move the page's clock on, or to wait for two quiet seconds (tabs.mjs). The load
+event alone and networkidle are told beside them; they miss the end of the late one, and ours must not be slower than they
+are where they find it. Memory is the proportional set of the whole process tree, sampled; what counts is the peak.
 """
 import contextlib
 import os
@@ -24,12 +25,13 @@ from http_only import Web, pairs
 HERE = pathlib.Path(__file__).resolve().parent
 SLOTS = 2  # browser.contexts by default
 SAMPLE_S = 0.25
-# name: where its traces begin, hops, Playwright's ways that are run, those that are known to find the end
+# name: where its traces begin, hops, Playwright's ways that are run
 SITES = {
-    "redirects": ("http://h0.test/click/", 6, ("load", "clock"), ("load", "clock")),
-    "script": ("http://h2.test/script/", 4, ("load", "idle", "clock"), ("load", "idle", "clock")),
-    "late": ("http://h2.test/late/", 4, ("load", "wait", "clock"), ("wait", "clock")),
+    "redirects": ("http://h0.test/click/", 6, ("load", "clock")),
+    "script": ("http://h2.test/script/", 4, ("load", "idle", "clock")),
+    "late": ("http://h2.test/late/", 4, ("load", "wait", "clock")),
 }
+ALL_FINDING = ("clock", "wait")
 LATE_MS = 500
 
 
@@ -99,7 +101,7 @@ def ours(build, *rest):
 def one_round(build, folder, port, at_once, traces, is_odd):
     """{site: {client: figures}}; whoever was first is last in the next round."""
     results = {}
-    for site, (url, hops, ways, _) in SITES.items():
+    for site, (url, hops, ways) in SITES.items():
         clients = {"ours": lambda n, rest: ours(build, port, at_once, n, *rest)}
         for way in ways if folder else ():
             clients[way] = lambda n, rest, way=way: theirs(folder, way, port, at_once, n, *rest)
@@ -117,12 +119,14 @@ def median(rounds, site, name, key):
 
 
 def finds_all(rounds, site, name):
-    return all(one[site][name]["good"] >= 0.99 * one[site][name]["traces"] for one in rounds)
+    return all(one[site][name]["good"] >= 0.9 * one[site][name]["traces"] for one in rounds)
 
 
-def ratios(rounds, site):
-    """Ours by the fastest of their ways that found the end, each within its round: (traces/min, memory)."""
-    ways = [name for name in SITES[site][3] if name in rounds[0][site] and finds_all(rounds, site, name)]
+def ratios(rounds, site, wanted):
+    """Ours by the best of those ways that found the end, each within its round: (traces/min, memory)."""
+    ways = [name for name in wanted if name in rounds[0][site] and finds_all(rounds, site, name)]
+    if not ways:
+        return None
     rate = [one[site]["ours"]["rate"] / max(one[site][way]["rate"] for way in ways) for one in rounds]
     memory = [one[site]["ours"]["peak_mb"] / min(one[site][way]["peak_mb"] for way in ways) for one in rounds]
     return statistics.median(rate), statistics.median(memory)
@@ -139,18 +143,21 @@ def report(say, at_once, rounds):
                 f"  p95 {figures['p95_ms']:5.0f} ms  memory {figures['peak_mb']:4.0f} MiB, median {figures['median_mb']:4.0f}{misses}")
             for key, value in figures.items():
                 found[f"browser{at_once}_{site}_{name}_{key}"] = value
-        if len(rounds[0][site]) > 1:
-            found[f"browser{at_once}_{site}_rate_ratio"], found[f"browser{at_once}_{site}_memory_ratio"] = ratios(rounds, site)
+        for label, ways in (("", ALL_FINDING), ("_load", ("load",))):
+            if found_ratios := ratios(rounds, site, ways):
+                found[f"browser{at_once}_{site}_rate_ratio{label}"], found[f"browser{at_once}_{site}_memory_ratio{label}"] = found_ratios
     return found
 
 
 def judge(found, at_once):
     goals = []
-    for site, (_, _, _, ways) in SITES.items():
-        rate, memory = found[f"browser{at_once}_{site}_rate_ratio"], found[f"browser{at_once}_{site}_memory_ratio"]
-        of = f"playwright's ({'/'.join(ways)}), {site}, {at_once} at once"
-        goals.append((f"at least 1.2 x the traces/min of {of}: {rate:.2f}", rate >= 1.2))
-        goals.append((f"at most 0.65 x the memory of {of}: {memory:.2f}", memory <= 0.65))
+    for site in SITES:
+        rate, memory = (found[f"browser{at_once}_{site}_{what}_ratio"] for what in ("rate", "memory"))
+        of = f"of playwright's that finds as much, {site}, {at_once} at once"
+        goals.append((f"at least 1.2 x the traces/min {of}: {rate:.2f}", rate >= 1.2))
+        goals.append((f"at most 0.65 x the memory {of}: {memory:.2f}", memory <= 0.65))
+        if (beside := found.get(f"browser{at_once}_{site}_rate_ratio_load")) is not None:
+            goals.append((f"no slower than its load event alone, {site}, {at_once} at once: {beside:.2f}", beside >= 1))
     return goals
 
 
