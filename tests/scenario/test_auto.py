@@ -6,7 +6,7 @@ import pytest
 
 import web as web_lib
 from stage import PAGE, Stage, redirect
-from test_tracer import FOLDERS, WORLDS
+from test_tracer import FOLDERS, PARTNER, WORLDS
 from tracing import begin, end
 
 OPTIONS = (("max_hops", "--max-hops", str), ("timeout_ms", "--timeout", lambda ms: ms / 1000),
@@ -35,10 +35,16 @@ def words_of(world, site):
 
 @pytest.mark.parametrize("id", sorted(WORLDS))
 def test_world(site, id):
-    world, expect = WORLDS[id], WORLDS[id]["expect"]
-    code, out, complaints = end(begin(*words_of(world, site)))
-    assert not complaints
-    result = json.loads(out)
+    """Three traces at once: the world twice, and another one beside it."""
+    worlds = [WORLDS[id], PARTNER, WORLDS[id]]
+    for world, process in zip(worlds, [begin(*words_of(world, site)) for world in worlds]):
+        _, out, complaints = end(process)
+        assert not complaints
+        compare(world, json.loads(out))
+
+
+def compare(world, result):
+    expect = world["expect"]
     assert result["mode_used"] in expect["auto"]["modes"]
     assert result["detection_reason"] in expect["auto"]["reasons"]
     assert result["outcome"] == expect["outcome"]
