@@ -12,6 +12,7 @@
 \pset linestyle unicode
 \pset border 1
 SET default_transaction_read_only = on;
+SET jit = off;   -- many partitions look costly
 
 \echo
 \echo '== 1. How is it now?'

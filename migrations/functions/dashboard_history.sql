@@ -4,6 +4,7 @@
 CREATE OR REPLACE FUNCTION dashboard_history(p_span_s integer) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
+SET jit = off   -- many partitions look costly, and compiling for them takes longer than reading
 AS $$
 DECLARE
   v_now    timestamptz := clock_timestamp();

@@ -3,6 +3,7 @@
 CREATE OR REPLACE FUNCTION dashboard_trace(p_id uuid) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
+SET jit = off   -- many partitions look costly, and compiling for them takes longer than reading
 AS $$
 DECLARE
   v_row      jsonb;

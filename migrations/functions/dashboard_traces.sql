@@ -7,6 +7,7 @@
 CREATE OR REPLACE FUNCTION dashboard_traces(p jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
+SET jit = off   -- many partitions look costly, and compiling for them takes longer than reading
 AS $$
 DECLARE
   v_limit   integer     := least(greatest(coalesce((p->>'limit')::integer, 50), 1), 200);
