@@ -137,7 +137,9 @@ def test_no_part_of_a_page_reaches_a_private_target(way, kind):
     for result in results:
         opened = {host_of(hop["url"]) for hop in result["chain"] if hop["status"]}
         assert opened == {ORIGIN}, result
-        assert kind not in IS_HELD or "refused: " in str(result["chain"]) or result["outcome"] != "ok", result
+        is_held = "refused: " in str(result["chain"]) or result["outcome"] != "ok"
+        # `http:0177.1`, without slashes, is a relative address: it leads back to where the page came from.
+        assert is_held or kind not in IS_HELD or kind in MOVES and host_of(result["final_url"]) == ORIGIN, result
     if kind in MOVES:
         assert sum(result["outcome"] == "blocked" for result in results) >= 200
 
