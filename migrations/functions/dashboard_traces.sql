@@ -2,7 +2,7 @@
 -- {"search","status","country","offer","mode","outcome","before","before_id","limit"}, each of them optional; search is
 -- a part of a URL, an offer, an IP or an error, or a whole request id.
 --
--- With a filter, no more than the newest 10,000 rows are looked at, so that a search over millions costs what a short
+-- With a filter, no more than the newest 3,000 rows are looked at, so that a search over millions costs what a short
 -- one costs. `next` is where to go on ({"before","before_id"}), also when nothing was found so far; null is the end.
 CREATE OR REPLACE FUNCTION dashboard_traces(p jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -21,7 +21,7 @@ DECLARE
   v_offer   text        := nullif(p->>'offer', '');
   v_mode    text        := nullif(p->>'mode', '');
   v_outcome text        := nullif(p->>'outcome', '');
-  v_window  integer     := 10000;
+  v_window  integer     := 3000;
   v_result  jsonb;
 BEGIN
   IF v_exact IS NOT NULL THEN
