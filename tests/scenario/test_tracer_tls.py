@@ -110,7 +110,7 @@ def test_an_own_authority_is_known_behind_a_proxy_and_to_the_next_chromium(tmp_p
             for owner in ("one", "two"):
                 result = tabs.trace(f"https://shop.test/start?owner={owner}", f"http://ann:one@127.0.0.1:{proxy.port}")
                 assert (result["outcome"], len(result["chain"])) == ("ok", 3)
-            assert tabs.counts()["starts"] == 2
+            assert tabs.counts()["starts"] >= 2   # a worn one is followed at once
 
 
 # --- refused ----------------------------------------------------------------------------------------------
