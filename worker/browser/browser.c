@@ -78,6 +78,7 @@ static const char *const flags[] = {
     "--disable-gpu",
     "--disable-quic",
     "--disable-sync",
+    "--enable-features=NetworkServiceInProcess2", /* its own process has no sandbox here, and costs memory */
     "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
     "--hide-scrollbars",
     "--mute-audio",
