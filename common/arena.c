@@ -3,11 +3,12 @@
  */
 #include "common/arena.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { BLOCK = 8 * 1024 };
+enum { BLOCK = 8 * 1024, KEPT_HEAP = 1024 * 1024 };
 
 struct arena_block {
     struct arena_block *next;
@@ -118,4 +119,9 @@ char *arena_printf(struct arena *a, const char *format, ...)
         vsnprintf(text, (size_t)len + 1, format, args);
     va_end(args);
     return text;
+}
+
+void arena_keep_heap(void)
+{
+    mallopt(M_TRIM_THRESHOLD, KEPT_HEAP);
 }

@@ -34,6 +34,12 @@ NODISCARD struct str arena_copy(struct arena *a, struct str s);
 NODISCARD char *arena_cstr(struct arena *a, struct str s);
 NODISCARD char *arena_printf(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/*
+ * For processes whose jobs come and go: malloc keeps up to 1 MiB of what was freed at the heap's end, where
+ * it would give it back to the system after each job and fault it in again, page by page, for the next. Once.
+ */
+void arena_keep_heap(void);
+
 DEFINE_SCOPED(arena, struct arena, arena_finish)
 
 #endif

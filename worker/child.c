@@ -271,6 +271,7 @@ int child_run(const struct conf *conf, const struct proc_child *me)
 
     if (!c)
         abort();
+    arena_keep_heap();
     c->conf = conf;
     c->me = me;
     modes_fork(conf, &launcher); /* before any thread or connection exists */

@@ -177,6 +177,7 @@ int main(int argc, char **argv)
 
     if (argc < 7)
         return 2;
+    arena_keep_heap();
     load.port = atoi(argv[2]);
     load.at_once = atoi(argv[3]);
     load.traces = atoi(argv[4]);

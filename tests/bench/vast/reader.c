@@ -91,6 +91,7 @@ int main(int argc, char **argv)
     struct err err;
     long n;
 
+    arena_keep_heap();
     if (first == 3 && !(xsd = vast_xsd_open(argv[2], &err))) {
         fprintf(stderr, "%s\n", err.detail);
         return 1;
