@@ -5,12 +5,10 @@
 
 #include "common/arena.h"
 #include "common/json.h"
-#include "common/loop.h"
-#include "worker/vast/macros.h"
+#include "worker/vast_resolve.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 enum { EXPANDED_MAX = 1024 * 1024, ARENA_MAX = 1024 * 1024, MACROS_MAX = 256, EXIT_NO = 1, EXIT_USAGE = 2 };
 
@@ -25,22 +23,6 @@ struct request {
     struct str single[MACROS_MAX]; /* where a macro of one value has it */
     int n;
 };
-
-static int64_t wall_ms(void *arg)
-{
-    (void)arg;
-    return loop_wall_ms();
-}
-
-static uint32_t random_number(void *arg)
-{
-    uint32_t number = 0;
-    (void)arg;
-
-    if (getrandom(&number, sizeof(number), 0) != sizeof(number))
-        abort();
-    return number;
-}
 
 static bool read_mode(struct str name, enum vast_macro_mode *mode)
 {
@@ -62,7 +44,8 @@ static bool add_single(struct request *r, struct str name, struct str value)
 
 static bool print_expanded(const struct request *r)
 {
-    struct vast_macros macros = {.items = r->macros, .n = r->n, .wall_ms = wall_ms, .random = random_number};
+    struct vast_macros macros = {
+        .items = r->macros, .n = r->n, .wall_ms = vast_resolve_wall_ms, .random = vast_resolve_random};
     SCOPED_VALUE(buf) out;
 
     buf_init(&out, EXPANDED_MAX);

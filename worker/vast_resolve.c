@@ -25,13 +25,13 @@ struct vast_resolve {
 
 /* --- macros ----------------------------------------------------------------------------------------- */
 
-static int64_t wall_ms(void *arg)
+int64_t vast_resolve_wall_ms(void *arg)
 {
     (void)arg;
     return loop_wall_ms();
 }
 
-static uint32_t random_number(void *arg)
+uint32_t vast_resolve_random(void *arg)
 {
     uint32_t number = 0;
     (void)arg;
@@ -57,8 +57,11 @@ const struct vast_macros *vast_resolve_macros(struct arena *a, const struct vast
     own[1] = user_agent;
     all[n] = (struct vast_macro){.name = STR("SERVERSIDE"), .values = &own[0], .nvalues = 1};
     all[n + 1] = (struct vast_macro){.name = STR("SERVERUA"), .values = &own[1], .nvalues = 1};
-    *macros = (struct vast_macros){
-        .items = all, .n = n + 2, .formats = formats, .wall_ms = wall_ms, .random = random_number};
+    *macros = (struct vast_macros){.items = all,
+                                   .n = n + 2,
+                                   .formats = formats,
+                                   .wall_ms = vast_resolve_wall_ms,
+                                   .random = vast_resolve_random};
     return macros;
 }
 

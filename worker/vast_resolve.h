@@ -23,6 +23,10 @@ struct vast_resolve_request {
 
 struct vast_resolve;
 
+/* Clock and chance for struct vast_macros, from the system; arg is not used. */
+int64_t vast_resolve_wall_ms(void *arg);
+uint32_t vast_resolve_random(void *arg);
+
 /*
  * Macros for the URLs that are requested: items, then what tracepool says of itself (SERVERSIDE=2: by its own
  * decision; SERVERUA), then CACHEBUSTING and TIMESTAMP, anew each time. Lives in the arena; NULL when that is
