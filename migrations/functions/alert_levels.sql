@@ -80,7 +80,7 @@ BEGIN
 
   RETURN QUERY
   SELECT 'credentials_age', v.provider,
-         round((extract(epoch FROM v_now - coalesce(v.secret_rotated_at, v.created_at)) / 86400)::numeric, 2)
+         round((extract(epoch FROM v_now - coalesce(v.credentials_rotated_at, v.created_at)) / 86400)::numeric, 2)
     FROM proxy_providers v
    WHERE v.secret_name IS NOT NULL;
 

@@ -6,7 +6,7 @@ SET search_path = pg_catalog, public, pg_temp
 AS $$
 BEGIN
   UPDATE proxy_providers
-     SET secret_rotated_at = clock_timestamp(), secret_name = coalesce(p_secret_name, secret_name)
+     SET credentials_rotated_at = clock_timestamp(), secret_name = coalesce(p_secret_name, secret_name)
    WHERE provider = p_provider;
   RETURN FOUND;
 END $$;

@@ -59,7 +59,7 @@ def answer_clicks(db, over_200ms, over_500ms):
 
 
 def add_provider(db, days):
-    db.run("INSERT INTO proxy_providers (provider, secret_name, secret_rotated_at) VALUES ('luna', 'luna', now() - %s * interval '1 day')", days)
+    db.run("INSERT INTO proxy_providers (provider, secret_name, credentials_rotated_at) VALUES ('luna', 'luna', now() - %s * interval '1 day')", days)
 
 
 def add_drift(db, state):

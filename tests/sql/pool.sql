@@ -68,12 +68,23 @@ SELECT is(requeue_requests('timeout', '1 day'), 1, 'or those that ran out of tim
 SELECT throws_ok($$SELECT requeue_requests('processing')$$, '22023', NULL, 'one that runs is left alone');
 
 -- credentials
-UPDATE proxy_providers SET secret_name = 'old', secret_rotated_at = now() - interval '1 year' WHERE provider = 'other';
+UPDATE proxy_providers SET secret_name = 'old', credentials_rotated_at = now() - interval '1 year' WHERE provider = 'other';
 SELECT is(credentials_rotated('other'), true, 'credentials_rotated');
-SELECT is((SELECT (secret_name, in_seconds(secret_rotated_at))::text FROM proxy_providers WHERE provider = 'other'), '(old,0)', 'keeps when');
+SELECT is((SELECT (secret_name, in_seconds(credentials_rotated_at))::text FROM proxy_providers WHERE provider = 'other'), '(old,0)', 'keeps when');
 SELECT is(credentials_rotated('other', 'new'), true, 'with a new file');
 SELECT is((SELECT secret_name FROM proxy_providers WHERE provider = 'other'), 'new', 'keeps which');
 SELECT is(credentials_rotated('nobody'), false, 'an unknown provider is told');
+CREATE FUNCTION pg_temp.rotated_s() RETURNS integer LANGUAGE sql AS
+  $$SELECT in_seconds(credentials_rotated_at) FROM proxy_providers WHERE provider = 'other'$$;
+UPDATE proxy_providers SET credentials_rotated_at = now() - interval '1 day' WHERE provider = 'other';
+UPDATE proxy_providers SET notes = 'x', secret_name = 'new' WHERE provider = 'other';
+SELECT is(pg_temp.rotated_s(), -86400, 'what is no credential leaves it');
+UPDATE proxy_providers SET secret_name = 'newer' WHERE provider = 'other';
+SELECT is(pg_temp.rotated_s(), 0, 'another file by hand is noted');
+UPDATE proxy_providers SET user_template = '{ip}-eu', credentials_rotated_at = now() - interval '1 hour' WHERE provider = 'other';
+SELECT is(pg_temp.rotated_s(), -3600, 'a moment written with it counts');
+UPDATE proxy_providers SET user_template = '{ip}-us' WHERE provider = 'other';
+SELECT is(pg_temp.rotated_s(), 0, 'another user name is noted');
 
 -- How many there should be
 DELETE FROM ip_rotation_pool;
