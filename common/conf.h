@@ -12,7 +12,8 @@
  * INT values may carry a unit of their kind: s: s m h d; ms: ms s m; bytes: k M G (powers of 1024).
  * SECRET values are given by ini, environment or, as key_file / TRACEPOOL_SECTION_KEY_FILE /
  * --section.key_file=, by a file whose trailing newline is dropped; never by a plain option, which
- * every user of the machine could read.
+ * every user of the machine could read. A service manager gives them as files of $CREDENTIALS_DIRECTORY, called
+ * tracepool_section.key; they go before the ini file and after the environment's entries.
  *
  * Rules that live in the database (cooldown, retries, retention) are columns of its table
  * trace_policy and are not repeated here.

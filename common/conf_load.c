@@ -3,8 +3,10 @@
  */
 #include "common/conf_set.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void env_name(const struct conf_row *row, const char *suffix, char *out, size_t size)
 {
@@ -14,11 +16,28 @@ static void env_name(const struct conf_row *row, const char *suffix, char *out, 
             *c = (char)(*c - 'a' + 'A');
 }
 
+/*
+ * The setting's file in systemd's folder of credentials, as LoadCredential=tracepool:FOLDER puts it there. Which
+ * of them are there is the operator's affair: one that is not is no error.
+ */
+static bool load_credential(struct conf *conf, const struct conf_row *row, struct err *err)
+{
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    char path[PATH_MAX];
+
+    if (!folder)
+        return true;
+    snprintf(path, sizeof(path), "%s/tracepool_%s.%s", folder, row->section, row->key);
+    return access(path, F_OK) != 0 || conf_set_from_file(conf, row, path, "CREDENTIALS_DIRECTORY", err);
+}
+
 static bool load_secret_env(struct conf *conf, const struct conf_row *row, struct err *err)
 {
     char name[96];
     const char *value;
 
+    if (!load_credential(conf, row, err))
+        return false;
     value = row->choices[0] ? getenv(row->choices) : NULL;
     if (value)
         conf_set_text(conf, row, value);

@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/service.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -46,6 +47,7 @@ struct parent {
     int reload_slot;
     struct member *candidate;
     int64_t candidate_until_ms;
+    struct proc_report report;
 };
 
 /* --- leaving ---------------------------------------------------------------------------------- */
@@ -61,6 +63,7 @@ static void ask_to_leave(struct parent *p, struct member *m)
 static void stop(struct parent *p, int status)
 {
     log_info("parent.drain", kv("ms", p->all.options->drain_ms));
+    service_tell_stopping();
     p->is_stopping = true;
     p->status = status;
     p->is_reloading = false;
@@ -101,6 +104,7 @@ static void end_reload(struct parent *p, bool is_done)
 {
     p->is_reloading = false;
     p->candidate = NULL;
+    proc_report_reload_end(&p->report, is_done);
     if (is_done)
         log_info("parent.reloaded", kv("children", p->all.options->children));
     else
@@ -116,6 +120,7 @@ static void begin_reload(struct parent *p)
         return;
     }
     log_info("parent.reload");
+    proc_report_reload(&p->report);
     p->is_reloading = true;
     p->reload_again = false;
     p->reload_slot = 0;
@@ -284,6 +289,7 @@ static int timeout_ms(const struct parent *p, int64_t now)
         sooner(&deadline, m->kill_at_ms);
     if (p->candidate)
         sooner(&deadline, p->candidate_until_ms);
+    sooner(&deadline, p->report.alive_at_ms);
     if (deadline == 0)
         return -1;
     return deadline <= now ? 0 : (int)(deadline - now);
@@ -357,8 +363,11 @@ int proc_run_parent(const struct proc_options *options)
     while (!p.is_stopping || p.all.first) {
         start_due(&p, loop_now_ms());
         step_reload(&p, loop_now_ms());
+        proc_report_alive(&p.report, loop_now_ms());
         wait_for_news(&p);
         reap(&p, loop_now_ms());
+        if (!p.is_stopping)
+            proc_report_news(&p.report, &p.all);
         kill_overdue(&p, loop_now_ms());
     }
     log_info("parent.end", kv("status", p.status));

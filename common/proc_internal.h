@@ -39,6 +39,20 @@ struct proc_members {
     sigset_t child_mask;
 };
 
+/* What the service manager has been told of us (common/service.h), and when it wants to hear again. */
+struct proc_report {
+    bool is_ready;
+    int serving;
+    int64_t alive_at_ms; /* 0: it does not wait */
+};
+
+/* Tells it what is new: all children serve for the first time, or another number of them. */
+void proc_report_news(struct proc_report *r, const struct proc_members *all);
+void proc_report_reload(struct proc_report *r);
+void proc_report_reload_end(struct proc_report *r, bool is_done);
+/* Tells it that the parent's loop turns, when that is due. */
+void proc_report_alive(struct proc_report *r, int64_t now);
+
 /* Forks and execs a child for that slot; NULL when the system refused (it is logged). */
 struct member *proc_spawn(struct proc_members *all, int slot);
 /* Takes a reaped child out of the list; the caller frees it with proc_free. */

@@ -9,6 +9,7 @@
 #include "common/loop.h"
 #include "common/metrics.h"
 #include "common/proc.h"
+#include "common/service.h"
 #include "edge/hit.h"
 #include "edge/serve.h"
 #include "edge/spool_dir.h"
@@ -51,17 +52,25 @@ static bool check(const struct conf *conf, struct err *err)
     return spool_dir_prepare(conf->edge_spool_dir, err);
 }
 
+/* The service manager's socket of that name, else one of our own; without an address -1. */
+static bool open_socket(const char *name, const char *address, int *fd, struct err *err)
+{
+    return service_take_socket(name, fd, err) &&
+           (*fd >= 0 || !address[0] || loop_listen(address, BACKLOG, fd, err));
+}
+
 static bool open_sockets(const struct conf *conf, struct proc_options *options, struct err *err)
 {
     if (!metrics_create(options->children, &options->fds[SERVE_FD_METRICS], err) ||
         !seen_create(&options->fds[SERVE_FD_SEEN], err) ||
-        !loop_listen(conf->edge_listen, BACKLOG, &options->fds[SERVE_FD_PUBLIC], err))
+        !open_socket("public", conf->edge_listen, &options->fds[SERVE_FD_PUBLIC], err) ||
+        !open_socket("admin", conf->edge_admin_listen, &options->fds[SERVE_FD_ADMIN], err) ||
+        !service_took_all_sockets(err))
         return false;
-    options->nfds = SERVE_FD_PUBLIC + 1;
-    if (!conf->edge_admin_listen[0])
-        return true;
-    options->nfds = SERVE_FD_ADMIN + 1;
-    return loop_listen(conf->edge_admin_listen, BACKLOG, &options->fds[SERVE_FD_ADMIN], err);
+    if (options->fds[SERVE_FD_PUBLIC] < 0)
+        return err_set(err, ERR_BAD_SETTING, "edge.listen is empty, and no socket was passed");
+    options->nfds = options->fds[SERVE_FD_ADMIN] < 0 ? SERVE_FD_PUBLIC + 1 : SERVE_FD_ADMIN + 1;
+    return true;
 }
 
 static int run_parent(const struct conf *conf, char **argv)
@@ -74,6 +83,7 @@ static int run_parent(const struct conf *conf, char **argv)
     };
     struct err err;
 
+    service_init();
     if (!check(conf, &err) || !open_sockets(conf, &options, &err))
         return usage(err.detail);
     log_info("edge.start", kv("version", TRACEPOOL_VERSION), kv("listen", conf->edge_listen),

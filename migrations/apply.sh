@@ -3,9 +3,9 @@
 #
 #   migrations/apply.sh [--database URL]
 #
-# Without --database: DATABASE_URL, else psql's own PG* variables. A password reaches psql through its
-# environment, never through a command line. Run it as the schema's owner, who needs CREATEROLE the first time,
-# and directly, not through a transaction pooler. Safe to run twice, and by two at once: the second waits.
+# Without --database: DATABASE_URL, else the text of the file TRACEPOOL_DATABASE_URL_FILE, else psql's own PG* variables.
+# A password reaches psql through its environment, never through a command line. Run it as the schema's owner, who needs
+# CREATEROLE the first time, and directly, not through a transaction pooler. Safe to run twice, and by two at once: the second waits.
 # Exit 0 when the schema is up to date, 1 when something failed (and then that file changed nothing), 2 usage.
 set -euo pipefail
 
@@ -129,6 +129,9 @@ while (($# > 0)); do
   esac
 done
 command -v psql > /dev/null || say_and_leave 1 'psql is not installed (Debian: postgresql-client)'
+if [[ -z $url && -n ${TRACEPOOL_DATABASE_URL_FILE:-} ]]; then
+  url=$(<"$TRACEPOOL_DATABASE_URL_FILE") || say_and_leave 1 "$TRACEPOOL_DATABASE_URL_FILE can't be read"
+fi
 shopt -s nullglob
 files=("$here"/[0-9]*.sql) functions=("$here"/functions/*.sql)
 ((${#files[@]} > 0)) || say_and_leave 1 "no numbered files in $here"

@@ -34,6 +34,7 @@ struct monitor {
     struct singles singles;
     struct loop_signals signals;
     bool is_ending;
+    uv_timer_t alive; /* for the service manager's watchdog */
     uv_timer_t drain;
     int64_t drain_left_ms;
 };

@@ -6,6 +6,7 @@
 #include "monitor/serve.h"
 
 #include "common/log.h"
+#include "common/service.h"
 #include "monitor/alerts.h"
 #include "monitor/api.h"
 #include "monitor/db.h"
@@ -106,6 +107,8 @@ static void stop(struct monitor *m)
         return;
     m->is_ending = true;
     log_info("monitor.stopping", kv("batches", m->batches.waiting));
+    service_tell_stopping();
+    uv_close((uv_handle_t *)&m->alive, NULL);
     loop_signals_stop(&m->signals);
     snapshot_stop(&m->snapshot);
     batches_stop(&m->batches);
@@ -126,6 +129,21 @@ static void on_signal(void *arg, int signum)
         log_warn("signal.ignored", kv("signal", "HUP"), kv("advice", "restart to read new settings"));
     else
         stop(arg);
+}
+
+/* From the loop: one that hangs is silent, and is started anew. */
+static void on_alive(uv_timer_t *timer)
+{
+    (void)timer;
+    service_tell_alive();
+}
+
+static void start_alive(struct monitor *m)
+{
+    uv_timer_init(m->loop, &m->alive);
+    uv_unref((uv_handle_t *)&m->alive);
+    if (service_alive_ms() > 0)
+        uv_timer_start(&m->alive, on_alive, 0, (uint64_t)service_alive_ms());
 }
 
 static void log_ready(const struct conf *conf, int fd)
@@ -149,6 +167,7 @@ int serve_run(const struct conf *conf)
     struct err err;
     int fd, ntargets;
 
+    service_init();
     if (!notice_check_settings(conf, &ntargets, &err)) {
         log_error("monitor.settings", kv_err(&err));
         return 2;
@@ -168,7 +187,9 @@ int serve_run(const struct conf *conf)
     loop_signals_start(&m.signals, &loop, on_signal, &m);
     connect_database(&m);
     listen_for_calls(&m, fd);
+    start_alive(&m);
     log_ready(conf, fd);
+    service_tell_ready("snapshots, alerts and the API are at work");
     close(fd);
     uv_run(&loop, UV_RUN_DEFAULT);
     loop_finish(&loop);

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/proc.h"
+#include "common/service.h"
 #include "worker/child.h"
 #include "worker/tools_batch.h"
 #include "worker/tools_trace.h"
@@ -137,6 +138,7 @@ static int run_parent(const struct conf *conf, char **argv)
     struct err err;
 
     conf_init_log(conf, "worker");
+    service_init();
     if (!metrics_create(options.children, &options.fds[0], &err)) {
         log_error("metrics.failed", kv_err(&err));
         return 1;

@@ -87,7 +87,7 @@ def children_of(pid):
 class Program:
     """One running program, its log, and its children."""
 
-    def __init__(self, argv, log, env=None, cwd=None):
+    def __init__(self, argv, log, env=None, cwd=None, pass_fds=()):
         self.argv = [str(a) for a in argv]
         self.log = pathlib.Path(log)
         settings = {k: v for k, v in os.environ.items()
@@ -96,7 +96,7 @@ class Program:
         settings.update({k: str(v) for k, v in (env or {}).items()})
         with open(self.log, "ab") as out:
             self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                            env=settings, cwd=cwd, preexec_fn=_die_with_parent)
+                                            env=settings, cwd=cwd, preexec_fn=_die_with_parent, pass_fds=pass_fds)
         self.pid = self.process.pid
 
     def text(self):

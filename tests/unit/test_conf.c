@@ -170,6 +170,30 @@ static void secrets_come_by_environment_or_file(void **state)
     assert_non_null(strstr(said, "--database.url_file=PATH"));
 }
 
+/* As LoadCredential=tracepool:FOLDER puts them there: only those that the operator has. */
+static void secrets_come_by_the_service_managers_folder(void **state)
+{
+    SCOPED_VALUE(conf) conf = {0};
+    char folder[] = "/tmp/tracepool-conf-XXXXXX", file[64];
+    (void)state;
+
+    assert_non_null(mkdtemp(folder));
+    snprintf(file, sizeof(file), "%s/tracepool_database.url", folder);
+    write_file(file, "postgresql://from-a-credential\n");
+    setenv("CREDENTIALS_DIRECTORY", folder, 1);
+    assert_null(load(&conf, NULL, NULL));
+    assert_string_equal(conf.database_url, "postgresql://from-a-credential");
+    assert_string_equal(conf.api_token, "");
+    conf_finish(&conf);
+    setenv("DATABASE_URL", "postgresql://from-the-environment", 1);
+    assert_null(load(&conf, NULL, NULL));
+    assert_string_equal(conf.database_url, "postgresql://from-the-environment");
+    unsetenv("DATABASE_URL");
+    unsetenv("CREDENTIALS_DIRECTORY");
+    unlink(file);
+    rmdir(folder);
+}
+
 static void the_reference_masks_secrets_and_can_be_read_back(void **state)
 {
     SCOPED_VALUE(conf) conf = {0};
@@ -238,6 +262,7 @@ int main(void)
         cmocka_unit_test(sections_with_names_are_kept_as_lines),
         cmocka_unit_test(a_line_that_inih_would_cut_is_refused),
         cmocka_unit_test(secrets_come_by_environment_or_file),
+        cmocka_unit_test(secrets_come_by_the_service_managers_folder),
         cmocka_unit_test(the_reference_masks_secrets_and_can_be_read_back),
         cmocka_unit_test(what_is_not_ours_is_left_in_place),
     };
