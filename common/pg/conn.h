@@ -5,6 +5,8 @@
  * Every query has a deadline of our own: a stopped server still acknowledges TCP, so only a timer of
  * ours notices. A missed deadline or a lost connection ends with PQfinish and a reconnect with
  * jittered backoff (100 ms doubling to 5 s); nothing is retried here: the caller knows what may be.
+ * A server that refuses a write because it takes none (25006: demoted, or told so) is left in the same way,
+ * so that of a list of hosts the one is found that does.
  * Nothing blocks the loop: host names are resolved by libuv's thread pool and handed over as hostaddr.
  *
  * Every pg_send is answered by exactly one callback, never from within pg_send itself.

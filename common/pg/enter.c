@@ -10,7 +10,11 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { BACKOFF_MAX_MS = 5000 };
+enum {
+    BACKOFF_MAX_MS = 5000,
+    READ_ONLY_PAUSE_MS =
+        1000, /* such a server lets us in each time, so a pause that grows would never grow */
+};
 
 static void on_addresses(void *arg, const struct pg_address *addresses, int n, const struct err *err)
 {
@@ -29,6 +33,7 @@ static void on_addresses(void *arg, const struct pg_address *addresses, int n, c
 static enum pg_event enter_resolving(struct pg *pg)
 {
     pg->err = (struct err){.code = ERR_OK};
+    pg->is_read_only = false;
     if (!pg->target.options && !pg_target_init(&pg->target, pg->options.url, &pg->err))
         return PG_EV_FAIL;
     if (pg_resolve_literals(&pg->target, pg->addresses, &pg->naddresses))
@@ -124,6 +129,8 @@ static int64_t next_pause_ms(struct pg *pg)
 
     if (is_patient) /* waits for a person */
         full = BACKOFF_MAX_MS;
+    else if (pg->is_read_only)
+        full = READ_ONLY_PAUSE_MS;
     pg->backoff_ms = full * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : full * 2;
     if (getrandom(&dice, sizeof(dice), GRND_NONBLOCK) < 0)
         dice = (uint32_t)uv_hrtime();

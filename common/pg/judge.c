@@ -1,8 +1,8 @@
 /*
  * judge.c - is what the server answered what the state wanted?
  *
- * A query that is refused is its caller's business; a preparation that is refused is the connection's,
- * and the text then says what a person has to do.
+ * A query that is refused is its caller's business, unless the server takes no writes at all: then it is the
+ * wrong one. A preparation that is refused is the connection's, and the text says what a person has to do.
  */
 #include "common/pg/internal.h"
 #include "common/pg/row.h"
@@ -34,6 +34,16 @@ static enum pg_event refused(struct pg *pg, const char *what)
 {
     err_set(&pg->err, ERR_DATABASE, "%s: %s", what, primary_message(pg->result));
     return PG_EV_FAIL;
+}
+
+/* A primary that became a standby, or a server that was told to take no writes: another one may, or this one
+ * later. */
+static enum pg_event judge_answer(struct pg *pg)
+{
+    if (!pg->result || !pg_is_error(pg->result) || !sqlstate_starts(pg->result, "25006"))
+        return PG_EV_OK;
+    pg->is_read_only = true;
+    return refused(pg, "the server takes no writes");
 }
 
 static enum pg_event judge_version(struct pg *pg)
@@ -75,6 +85,8 @@ enum pg_event pg_judge(struct pg *pg)
 {
     if (PQstatus(pg->conn) == CONNECTION_BAD && pg->state != PG_BUSY)
         return pg_wire_lost(pg, "connection lost: ");
+    if (pg->state == PG_BUSY)
+        return judge_answer(pg);
     if (pg->state == PG_CHECKING)
         return judge_version(pg);
     if (pg->state == PG_PREPARING)

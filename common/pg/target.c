@@ -27,6 +27,19 @@ static PQconninfoOption *option_find(PQconninfoOption *options, const char *keyw
     return NULL;
 }
 
+/* We write: a standby in a list is passed over, unless string, environment or service say otherwise. */
+static void prefer_writable(PQconninfoOption *options, PQconninfoOption *given)
+{
+    static const char keyword[] = "target_session_attrs";
+    PQconninfoOption *ours = option_find(options, keyword), *said = option_find(given, keyword);
+
+    if (!ours || (said && said->val) || getenv(ours->envvar) || (ours->val && strcmp(ours->val, "any") != 0))
+        return;
+    PQfreemem(ours->val);
+    ours->val = strdup("read-write");
+    assert(ours->val);
+}
+
 /* What the string says over what environment and libpq say. Values change owner. */
 static void merge(PQconninfoOption *base, PQconninfoOption *given)
 {
@@ -150,8 +163,10 @@ bool pg_target_init(struct pg_target *t, const char *url, struct err *err)
     if (!given)
         return false;
     t->options = PQconndefaults();
-    if (t->options)
+    if (t->options) {
+        prefer_writable(t->options, given);
         merge(t->options, given);
+    }
     PQconninfoFree(given);
     if (!t->options)
         return err_set(err, ERR_BAD_SETTING, "libpq's defaults can't be read; is PGSERVICE a known service?");

@@ -4,7 +4,8 @@
  * Pure: no network, no loop. libpq would resolve host names itself and block the loop meanwhile, so the
  * hosts are listed here, resolve.c finds their addresses, and pg_params_init hands libpq `hostaddr` with
  * `host` kept beside it for TLS and .pgpass. What the string leaves out comes from the PG* environment
- * and PGSERVICE, as libpq has it.
+ * and PGSERVICE, as libpq has it; but target_session_attrs, which is read-write unless one of them says
+ * otherwise: of several hosts the one is taken that accepts writes.
  *
  * Texts of errors never quote the connection string: it may hold a password, and a password that was
  * not percent-encoded turns up as a piece of host or port.

@@ -158,6 +158,25 @@ static void test_params_respect_what_was_asked_for(void **state)
     pg_target_finish(&t);
 }
 
+static void test_of_several_hosts_the_writable_one_is_taken(void **state)
+{
+    struct pg_target t;
+    struct pg_params p;
+    struct err err;
+
+    (void)state;
+    assert_true(pg_target_init(&t, "postgresql://u@192.0.2.1,192.0.2.2/app", &err));
+    pg_params_init(&p, &t, NULL, 0, 0, &extras);
+    expect_param(&p, "target_session_attrs", "read-write");
+    pg_params_finish(&p);
+    pg_target_finish(&t);
+    assert_true(pg_target_init(&t, "postgresql://u@192.0.2.1/app?target_session_attrs=any", &err));
+    pg_params_init(&p, &t, NULL, 0, 0, &extras);
+    expect_param(&p, "target_session_attrs", "any");
+    pg_params_finish(&p);
+    pg_target_finish(&t);
+}
+
 static void test_environment_fills_what_the_string_leaves_out(void **state)
 {
     struct pg_target t;
@@ -278,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_sockets_are_left_to_libpq),
         cmocka_unit_test(test_params_keep_the_name_beside_its_addresses),
         cmocka_unit_test(test_params_bring_the_timeouts),
+        cmocka_unit_test(test_of_several_hosts_the_writable_one_is_taken),
         cmocka_unit_test(test_params_respect_what_was_asked_for),
         cmocka_unit_test(test_environment_fills_what_the_string_leaves_out),
         cmocka_unit_test(test_errors_never_quote_the_string),
