@@ -85,6 +85,7 @@
     X(SPOOL_UNSHIPPED_BYTES, EDGE,    GAUGE,     "tracepool_spool_unshipped_bytes",      "",                     "Bytes of clicks that the database does not have yet.") \
     X(SPOOL_AGE_SECONDS,     EDGE,    GAUGE,     "tracepool_spool_age_seconds",          "",                     "Age of the oldest click that the database does not have yet.") \
     X(SPOOL_ADOPTED,         EDGE,    COUNTER,   "tracepool_spool_adopted_total",        "",                     "Segments taken over from processes that are gone.") \
+    X(SPOOL_AGAIN,           EDGE,    COUNTER,   "tracepool_spool_shipped_again_total",  "",                     "Committed segments that are shipped again, as the database was another one.") \
     X(SPOOL_TORN,            EDGE,    COUNTER,   "tracepool_spool_torn_total",           "",                     "Segments that ended in half a record: never acknowledged.") \
     X(SPOOL_DAMAGED,         EDGE,    COUNTER,   "tracepool_spool_damaged_total",        "",                     "Damaged records that were passed over; their segments are kept.") \
     X(SHIP_CLICKS,           EDGE,    COUNTER,   "tracepool_ship_clicks_total",          "",                     "Clicks committed to the database.") \

@@ -1,12 +1,14 @@
 /*
  * heartbeat.c - the edge's only regular work: a row in process_heartbeats, the spool's age as a metric, and
- * a look for segments that nobody owns. The last one finds what a whole edge left that was killed.
+ * a look for segments that nobody owns. The last one finds what a whole edge left that was killed. The answer
+ * says which database that is; another one than before may lack what was shipped.
  */
 #include "edge/heartbeat.h"
 
 #include "common/json.h"
 #include "common/loop.h"
 #include "common/metrics.h"
+#include "common/pg/row.h"
 #include "edge/queries.h"
 
 #include <unistd.h>
@@ -21,10 +23,13 @@ struct heartbeat {
 
 static void on_answer(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
 {
-    (void)arg;
-    (void)res;
+    struct heartbeat *h = arg;
+
     (void)sqlstate;
-    (void)err; /* counted by the connection; the next beat tells it all again */
+    if (err->code != ERR_OK) /* counted by the connection; the next beat tells it all again */
+        return;
+    if (spool_meet_server(h->options.spool, row_str(res, 0, row_column(res, "server"))))
+        ship_again(h->options.ship);
 }
 
 void heartbeat_send(struct heartbeat *h)

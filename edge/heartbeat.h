@@ -16,7 +16,7 @@ struct heartbeat_options {
     uv_loop_t *loop;
     struct pg *pg;
     struct ship *ship;
-    struct spool *spool;     /* asked to look for orphans at each beat */
+    struct spool *spool;     /* asked to look for orphans at each beat, and told which database answers */
     const char *incarnation; /* borrowed */
 };
 

@@ -19,6 +19,6 @@ SELECT coalesce(jsonb_agg(to_jsonb(o) ORDER BY o.offer_name), '[]'::jsonb)::text
   FROM active_offers() AS o;
 
 -- name: heartbeat
--- This process lives, and how it is.
+-- This process lives, and how it is; and which database is it that hears so?
 -- $1 jsonb, see process_heartbeat()
-SELECT process_heartbeat($1::jsonb);
+SELECT process_heartbeat($1::jsonb), server_identity() AS server;

@@ -41,6 +41,7 @@ struct ship {
     int64_t sent_us; /* when the statement under way was sent */
     int64_t pause_ms;
     bool is_stopped;
+    bool is_stale; /* the batch under way is forgotten when its answer comes */
     struct log_gate gate;
 };
 
@@ -76,6 +77,14 @@ static void rest_for_clicks(struct ship *s)
     uv_timer_start(&s->pause, on_pause_over, (uint64_t)(rest_ms < REST_MAX_MS ? rest_ms : REST_MAX_MS), 0);
 }
 
+/* The spool gives its clicks out again, and others before them. */
+static void forget_batch(struct ship *s)
+{
+    s->is_stale = false;
+    s->batch.n = 0;
+    s->state = SHIP_IDLE;
+}
+
 static void fail(struct ship *s, const char *what, const char *sqlstate, const struct err *err)
 {
     s->state = SHIP_HOLDING;
@@ -85,6 +94,10 @@ static void fail(struct ship *s, const char *what, const char *sqlstate, const s
     if (log_gate_opens(&s->gate))
         log_warn("ship.retry", kv("at", what), kv("clicks", s->sending), kv("sqlstate", sqlstate),
                  kv_err(err), kv("held_back", s->gate.held_back));
+    if (err->code == ERR_DATABASE_TIMEOUT && s->sending > 1)
+        s->limit = s->sending / 2; /* the line is too thin for so many */
+    if (s->is_stale)
+        forget_batch(s);
     pause_shipping(s);
 }
 
@@ -94,6 +107,11 @@ static void advance(struct ship *s, size_t n)
     s->committed += n;
     s->pause_ms = PAUSE_MIN_MS;
     s->gate = (struct log_gate){.next_ms = 0};
+    if (s->is_stale) {
+        forget_batch(s);
+        ship_kick(s);
+        return;
+    }
     spool_commit(s->options.spool, &s->batch, s->committed);
     s->state = s->committed < s->batch.n ? SHIP_HOLDING : SHIP_IDLE;
     if (s->state == SHIP_IDLE)
@@ -191,6 +209,15 @@ void ship_kick(struct ship *s)
     } else if (s->state == SHIP_HOLDING && !s->is_pausing && pg_is_up(s->options.pg)) {
         send_next(s);
     }
+}
+
+void ship_again(struct ship *s)
+{
+    if (s->state == SHIP_SENDING)
+        s->is_stale = true;
+    else if (s->state == SHIP_HOLDING)
+        forget_batch(s);
+    ship_kick(s);
 }
 
 int64_t ship_age_ms(const struct ship *s, int64_t wall_ms)

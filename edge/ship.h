@@ -3,7 +3,8 @@
  *
  * One batch is under way at a time. A database that is down or refuses is asked again, with growing
  * pauses; the batch stays where it is, in the spool. A click that the database refuses for what is in it
- * is found by halving the batch, put aside in spool_quarantine, and counted; the others go on.
+ * is found by halving the batch, put aside in spool_quarantine, and counted; the others go on. A batch that
+ * takes longer than a query may is halved as well.
  */
 #ifndef TRACEPOOL_EDGE_SHIP_H
 #define TRACEPOOL_EDGE_SHIP_H
@@ -29,6 +30,8 @@ struct ship_options {
 struct ship *ship_create(const struct ship_options *options);
 /* Goes on if there is something to do: after an append, when orphans came, when the database is back. */
 void ship_kick(struct ship *ship);
+/* The spool went back to what was committed (spool_meet_server): whatever is under way does not count. */
+void ship_again(struct ship *ship);
 /* Stops; what was not committed stays in the spool. After it no callback touches the spool. */
 void ship_stop(struct ship *ship);
 /* When spool and connection are destroyed. */

@@ -10,6 +10,7 @@
 #include "common/metrics.h"
 #include "common/uuid.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -143,6 +144,33 @@ static void on_result(void *arg, struct writer_result *r)
         s->on_more(s->arg);
 }
 
+static void rewind_all(struct spool *s)
+{
+    for (struct spool_segment *seg = s->first; seg; seg = seg->next) {
+        seg->is_rewound = seg->at > SEGMENT_HEADER;
+        seg->at = SEGMENT_HEADER;
+        seg->damage = (struct segment_damage){.records = 0};
+    }
+}
+
+bool spool_meet_server(struct spool *s, struct str server)
+{
+    bool is_other = s->server[0] != '\0';
+
+    if (!s->keep_ms || server.len >= sizeof(s->server) || str_equal(server, str_from(s->server)))
+        return false;
+    if (is_other) {
+        log_warn("spool.other_server", kv("was", s->server), kv_str("is", server),
+                 kv("advice", "a standby was promoted or a backup restored: kept clicks are shipped again"));
+        rewind_all(s);
+    }
+    snprintf(s->server, sizeof(s->server), "%.*s", STR_ARG(server));
+    s->wants_meeting = true;
+    spool_start_job(s);
+    spool_show_bytes(s);
+    return is_other;
+}
+
 bool spool_append(struct spool *s, int64_t at_ms, struct str payload, struct spool_entry *entry)
 {
     static struct log_gate gate;
@@ -186,6 +214,7 @@ bool spool_create(const struct spool_options *o, struct spool **out, struct err 
     s->max_bytes = o->max_bytes;
     s->keep_ms = o->keep_ms;
     s->read_bytes = SPOOL_READ_BYTES;
+    spool_dir_known_server(o->dir, s->server);
     s->arg = o->arg;
     s->on_more = o->on_more;
     s->other_ms = INT64_MIN / 2;

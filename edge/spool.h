@@ -58,6 +58,13 @@ size_t spool_waiting(const struct spool *spool);
  */
 void spool_adopt(struct spool *spool);
 
+/*
+ * The database at the other end calls itself `server`. When that is another one than what is committed is in,
+ * all that is still here of it, kept segments included, is to be shipped again: true, and the caller forgets
+ * the batch it may hold. What is there already is passed over there. Does nothing when keep_ms is 0.
+ */
+NODISCARD bool spool_meet_server(struct spool *spool, struct str server);
+
 struct spool_item {
     struct str payload;
     int64_t at_ms;

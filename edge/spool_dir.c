@@ -16,9 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SUFFIX ".spool"
-#define KEPT ".kept"
-
 enum { LOCK_TRIES = 5 };
 
 bool spool_dir_prepare(const char *dir, struct err *err)
@@ -36,7 +33,7 @@ bool spool_dir_prepare(const char *dir, struct err *err)
     return true;
 }
 
-static bool sync_dir(const char *dir)
+bool spool_dir_sync(const char *dir)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool ok = fd >= 0 && fsync(fd) == 0;
@@ -73,7 +70,7 @@ static int make_locked(const char *dir, const char *owner, unsigned *number, cha
     for (int tries = 0; tries < LOCK_TRIES; tries++) {
         int fd;
 
-        snprintf(path, PATH_MAX, "%s/%s-%08u" SUFFIX, dir, owner, ++*number);
+        snprintf(path, PATH_MAX, "%s/%s-%08u" SPOOL_SUFFIX, dir, owner, ++*number);
         fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (fd < 0 || lock(fd))
             return fd;
@@ -90,7 +87,7 @@ bool spool_dir_create(const char *dir, const char *owner, unsigned *number, bool
 
     if (fd < 0)
         return err_set(err, ERR_IO, "make a segment in %s: %s", dir, strerror(errno));
-    if (!put_header(fd) || (is_synced && !sync_dir(dir))) {
+    if (!put_header(fd) || (is_synced && !spool_dir_sync(dir))) {
         err_set(err, ERR_IO, "begin a segment in %s: %s", dir, strerror(errno));
         unlink(path);
         close(fd);
@@ -147,7 +144,7 @@ void spool_file_retire(struct spool_file *file, enum spool_fate fate)
 {
     char kept[PATH_MAX];
 
-    snprintf(kept, sizeof(kept), "%s%s", file->path, fate == SPOOL_KEEP ? KEPT : ".damaged");
+    snprintf(kept, sizeof(kept), "%s%s", file->path, fate == SPOOL_KEEP ? SPOOL_KEPT : ".damaged");
     if (fate == SPOOL_KEEP) /* whoever renames it back wants all of it shipped again */
         spool_file_checkpoint(file, SEGMENT_HEADER);
     if (fate == SPOOL_DELETE ? unlink(file->path) != 0 : rename(file->path, kept) != 0)
@@ -204,7 +201,7 @@ static bool adopt(const char *dir, const char *name, struct spool_orphan *o)
 
 static bool is_segment(const struct dirent *entry)
 {
-    return str_ends_nocase(str_from(entry->d_name), STR(SUFFIX));
+    return str_ends_nocase(str_from(entry->d_name), STR(SPOOL_SUFFIX));
 }
 
 size_t spool_dir_adopt(const char *dir, struct spool_orphan **orphans)
@@ -229,72 +226,4 @@ size_t spool_dir_adopt(const char *dir, struct spool_orphan **orphans)
     if (n)
         qsort(*orphans, n, sizeof(**orphans), by_path);
     return n;
-}
-
-/* ---- committed segments that are kept ---- */
-
-struct kept {
-    char *path;
-    int64_t at_ms; /* of the last record, or of its end */
-    int64_t size;
-};
-
-static int by_age(const void *a, const void *b)
-{
-    const struct kept *x = a, *y = b;
-
-    return x->at_ms < y->at_ms ? -1 : x->at_ms > y->at_ms;
-}
-
-static bool read_kept(const char *dir, const char *name, struct kept *out)
-{
-    char path[PATH_MAX];
-    struct stat st;
-
-    snprintf(path, sizeof(path), "%s/%s", dir, name);
-    if (!str_ends_nocase(str_from(name), STR(SUFFIX KEPT)) || stat(path, &st) != 0)
-        return false;
-    *out = (struct kept){.path = strdup(path), .at_ms = (int64_t)st.st_mtime * 1000, .size = st.st_size};
-    if (!out->path)
-        abort();
-    return true;
-}
-
-static size_t list_kept(const char *dir, struct kept **list)
-{
-    DIR *stream = opendir(dir);
-    size_t n = 0, cap = 0;
-
-    *list = NULL;
-    for (struct dirent *entry; stream && (entry = readdir(stream));) {
-        if (n == cap) {
-            cap = cap ? 2 * cap : 8;
-            *list = reallocarray(*list, cap, sizeof(**list));
-            if (!*list)
-                abort();
-        }
-        n += read_kept(dir, entry->d_name, &(*list)[n]);
-    }
-    if (stream)
-        closedir(stream);
-    if (n)
-        qsort(*list, n, sizeof(**list), by_age);
-    return n;
-}
-
-int64_t spool_dir_expire(const char *dir, int64_t keep_ms, int64_t max_bytes)
-{
-    struct kept *list;
-    size_t n = list_kept(dir, &list);
-    int64_t bytes = 0, now = loop_wall_ms();
-
-    for (size_t i = 0; i < n; i++)
-        bytes += list[i].size;
-    for (size_t i = 0; i < n; i++) {
-        if ((now - list[i].at_ms >= keep_ms || bytes > max_bytes) && unlink(list[i].path) == 0)
-            bytes -= list[i].size;
-        free(list[i].path);
-    }
-    free(list);
-    return bytes;
 }

@@ -12,12 +12,20 @@
 
 #include <stdint.h>
 
+#define SPOOL_SUFFIX ".spool"
+#define SPOOL_KEPT ".kept"
+
+enum { SPOOL_SERVER_SIZE = 128 };
+
 /* A segment on disk, open and locked by us. */
 struct spool_file {
     int fd;
     char *path; /* owned */
     uint64_t size;
 };
+
+/* Its entries are on disk. */
+NODISCARD bool spool_dir_sync(const char *dir);
 
 /* Makes the folder if it is missing, readable by us alone. ERR_IO when it can't be used. */
 NODISCARD bool spool_dir_prepare(const char *dir, struct err *err);
@@ -51,6 +59,13 @@ void spool_file_retire(struct spool_file *file, enum spool_fate fate);
  * max_bytes. Returns the bytes of those that stay.
  */
 int64_t spool_dir_expire(const char *dir, int64_t keep_ms, int64_t max_bytes);
+/* The line that tells which database the kept segments are in; "" when none was ever noted. */
+void spool_dir_known_server(const char *dir, char out[SPOOL_SERVER_SIZE]);
+/*
+ * The database is `server` now. When the folder names another one, its kept segments become segments to be
+ * shipped; returns how many. Whichever child comes first does it for all.
+ */
+size_t spool_dir_meet_server(const char *dir, const char *server);
 /* Closes and frees; the file stays for the next owner. */
 void spool_file_close(struct spool_file *file);
 /* Notes in the file that everything before offset is in the database. Not synced. */

@@ -17,6 +17,7 @@ struct spool_segment {
     uint64_t noted;         /* the checkpoint in the file */
     uint64_t end;           /* of the durable records */
     bool is_complete;       /* nothing will be added */
+    bool is_rewound;        /* `at` went back to the start, and the file does not say so yet */
     struct segment_damage damage;
 };
 
@@ -32,6 +33,9 @@ struct spool_job {
     struct buf *into;
     bool is_read;
     struct err err;
+    bool is_meeting; /* kept segments are to be in the database `server` */
+    char server[SPOOL_SERVER_SIZE];
+    size_t nback; /* that came back to be shipped again */
     bool is_adopting;
     int64_t kept_bytes; /* of committed segments in the folder, after the search */
     struct spool_orphan *orphans;
@@ -48,6 +52,8 @@ struct spool {
     struct spool_job job;
     bool is_busy; /* the job runs */
     bool wants_orphans;
+    bool wants_meeting;
+    char server[SPOOL_SERVER_SIZE]; /* the database that has what is committed; "" unknown */
 
     struct spool_batch *batch; /* being filled, or NULL */
     size_t batch_max;

@@ -9,6 +9,7 @@
 #include "common/metrics.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 enum { READ_MAX = SEGMENT_MAX_PAYLOAD + SEGMENT_RECORD_HEAD };
 
@@ -40,6 +41,8 @@ static void run_job(uv_work_t *work)
         spool_file_retire(&seg->file, spool_fate_of(s, seg));
     if (job->reading)
         job->is_read = spool_file_read(&job->reading->file, job->from, job->want, job->into, &job->err);
+    if (job->is_meeting)
+        job->nback = spool_dir_meet_server(s->dir, job->server);
     if (job->is_adopting) {
         job->norphans = spool_dir_adopt(s->dir, &job->orphans);
         job->kept_bytes = spool_dir_expire(s->dir, s->keep_ms, s->max_bytes / 2);
@@ -115,6 +118,8 @@ static void take_read(struct spool *s, struct spool_job *job)
 {
     struct spool_segment *seg = TAKE(job->reading);
 
+    if (seg->at != job->from) /* rewound meanwhile: read once more, from there */
+        return;
     if (!job->is_read || s->batch->bytes.len == 0) {
         log_error("spool.unreadable", kv("file", seg->file.path),
                   kv("reason", job->is_read ? "shorter than it was" : job->err.detail));
@@ -162,6 +167,17 @@ static void drop_finished(struct spool *s, struct spool_job *job)
     }
 }
 
+static void take_meeting(struct spool *s, struct spool_job *job)
+{
+    if (job->nback) {
+        metrics_add(METRIC_SPOOL_AGAIN, (int64_t)job->nback);
+        log_info("spool.again", kv("segments", job->nback));
+        s->wants_orphans = true;
+    }
+    job->is_meeting = false;
+    job->nback = 0;
+}
+
 /* Busy until all of it is taken: who hears of it may ask for the next job, which must not mix with this one.
  */
 static void on_job_done(uv_work_t *work, int status)
@@ -171,6 +187,8 @@ static void on_job_done(uv_work_t *work, int status)
     (void)status;
     s->job.noting = NULL;
     drop_finished(s, &s->job);
+    if (s->job.is_meeting)
+        take_meeting(s, &s->job);
     if (s->job.is_adopting)
         take_orphans(s, &s->job);
     if (s->job.reading && !s->is_closing)
@@ -208,14 +226,32 @@ static void plan_read(struct spool *s, struct spool_job *job)
     buf_clear(job->into);
 }
 
+static bool needs_note(const struct spool_segment *seg)
+{
+    return seg->is_rewound || seg->noted != seg->at;
+}
+
+/* What was rewound comes first: until the files say so, the folder must not say that we know the new
+ * database. */
 static void plan_note(struct spool *s, struct spool_job *job)
 {
-    for (struct spool_segment *seg = s->first; seg && !job->noting; seg = seg->next) {
-        if (seg->noted == seg->at)
-            continue;
-        job->noting = seg;
-        job->note = seg->noted = seg->at;
-    }
+    for (struct spool_segment *seg = s->first; seg; seg = seg->next)
+        if (needs_note(seg) && (!job->noting || (seg->is_rewound && !job->noting->is_rewound)))
+            job->noting = seg;
+    if (!job->noting)
+        return;
+    job->note = job->noting->noted = job->noting->at;
+    job->noting->is_rewound = false;
+}
+
+static void plan_meeting(struct spool *s, struct spool_job *job)
+{
+    for (const struct spool_segment *seg = s->first; seg; seg = seg->next)
+        if (seg->is_rewound)
+            return;
+    job->is_meeting = s->wants_meeting;
+    s->wants_meeting = false;
+    snprintf(job->server, sizeof(job->server), "%s", s->server);
 }
 
 void spool_start_job(struct spool *s)
@@ -229,12 +265,14 @@ void spool_start_job(struct spool *s)
     job->is_adopting = s->wants_orphans;
     s->wants_orphans = false;
     plan_note(s, job);
+    if (s->wants_meeting)
+        plan_meeting(s, job);
     plan_read(s, job);
     if (s->batch && !job->reading) {
         s->batch->n = 0;
         finish_read(s);
     }
-    if (!job->finished && !job->is_adopting && !job->noting && !job->reading)
+    if (!job->finished && !job->is_adopting && !job->is_meeting && !job->noting && !job->reading)
         return;
     s->is_busy = true;
     if (uv_queue_work(s->loop, &job->work, run_job, on_job_done) != 0)

@@ -1,7 +1,7 @@
 -- Clicks as the edge spooled them, a JSON array: id, offer_id, offer, url, country, params, raw_query, at (ms, the
 -- edge's clock), status (pending or skipped), skip_reason, duplicate_of, path, options. One statement per call; a
--- click that is there already is left alone, so the edge may send a batch again. p_now_ms is the edge's clock now:
--- what counts is how long ago the click was, so an edge whose clock is wrong does no harm.
+-- click that is there already, or in the archive, is left alone, so the edge may send a batch again. p_now_ms is the
+-- edge's clock now: what counts is how long ago the click was, so an edge whose clock is wrong does no harm.
 -- A click that cannot be a row raises an error of class 22 or 23 and nothing of the batch is kept; the edge
 -- then sends the halves. Returns how many were new.
 CREATE OR REPLACE FUNCTION record_clicks(p_clicks jsonb, p_now_ms bigint) RETURNS integer
@@ -9,9 +9,17 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 AS $$
 DECLARE
-  v_now   timestamptz := clock_timestamp();
-  v_count integer;
+  v_now      timestamptz := clock_timestamp();
+  v_count    integer;
+  v_archived uuid[] := '{}';
 BEGIN
+  -- Sent again after days (kept segments, a disk that was found), a click may be in the archive by now. A batch is in
+  -- the order of its clicks, so its first one says whether any is that old, and the archive is not touched otherwise.
+  IF p_now_ms - (p_clicks->0->>'at')::bigint > (SELECT policy.retention_days FROM trace_policy policy) * 43200000::bigint THEN
+    v_archived := ARRAY(SELECT a.request_id
+                          FROM jsonb_to_recordset(p_clicks) AS c (id uuid)
+                          JOIN trace_archive a ON a.request_id = c.id);
+  END IF;
   INSERT INTO active_trace_requests
          (request_id, offer_id, offer_name, tracking_url, target_country, inbound_params, raw_query, options,
           click_path, status, skip_reason, duplicate_of, started_at, created_at, next_attempt_at, completed_at,
@@ -30,6 +38,7 @@ BEGIN
                status text, skip_reason text, duplicate_of uuid, path text, options jsonb)
    CROSS JOIN trace_policy policy
     LEFT JOIN offers o ON o.id = c.offer_id
+   WHERE NOT coalesce(c.id = ANY (v_archived), false)   -- one without an id fails, as it should
       ON CONFLICT (request_id) DO NOTHING;
   GET DIAGNOSTICS v_count = ROW_COUNT;
   RETURN v_count;

@@ -212,6 +212,26 @@ class Cluster:
             cur.execute(f"DROP DATABASE {database.name} WITH (FORCE)")
 
 
+class Standby(Cluster):
+    """A streaming copy of a running cluster, on a port of its own; promote() makes it a primary."""
+
+    def __init__(self, primary, settings=None):
+        super().__init__({**primary.settings, **(settings or {})})
+        self.primary, self.password = primary, primary.password
+
+    def create(self):
+        source = f"host={self.primary.dir} port={self.primary.port} user=postgres application_name=standby"
+        subprocess.run(as_unprivileged() + [str(bindir() / "pg_basebackup"), "--pgdata", str(self.data), "--write-recovery-conf",
+                                            "--checkpoint", "fast", "--no-sync", "--dbname", source], check=True, cwd=self.dir)
+        self.start()
+        return self
+
+    def promote(self):
+        """Returns when it takes writes."""
+        with contextlib.closing(self.connect(user="postgres", database="postgres")) as conn, conn.cursor() as cur:
+            cur.execute("SELECT pg_promote()")
+
+
 with contextlib.suppress(ImportError):
     import pytest
 

@@ -54,6 +54,18 @@ SELECT is((request('01900000-0000-7000-8000-00000000000f')).skip_reason, 'duplic
 SELECT is((request('01900000-0000-7000-8000-00000000000f')).duplicate_of, '01900000-0000-7000-8000-00000000000a',
           'and the click that it repeats');
 
+-- A batch may come again after its clicks went to the archive: kept segments, a disk that was found.
+SELECT (extract(epoch FROM now()) * 1000)::bigint AS now_ms \gset
+SELECT click(jsonb_build_object('id', '01900000-0000-7000-8000-0000000000a1', 'at', :now_ms - 8 * 86400000::bigint))
+    || click(jsonb_build_object('id', '01900000-0000-7000-8000-0000000000a2', 'at', :now_ms - 8 * 86400000::bigint)) AS old_clicks \gset
+SELECT record_clicks(jsonb_build_array(:'old_clicks'::jsonb -> 0), :now_ms);
+UPDATE active_trace_requests SET status = 'completed', completed_at = started_at
+ WHERE request_id = '01900000-0000-7000-8000-0000000000a1';
+SELECT is(archive_traces(), 1, '(one is archived)');
+SELECT is(record_clicks(:'old_clicks', :now_ms), 1, 'what is in the archive is no new row, what is behind it is');
+SELECT is((SELECT count(*) FROM traces WHERE request_id = '01900000-0000-7000-8000-0000000000a1'), 1::bigint, 'and is there once');
+SELECT matches(server_identity(), '^[0-9]+/00000001$', 'the database knows which branch of its history it is on');
+
 -- Bad rows: an error that the edge can tell from a database in trouble (class 22 or 23), and nothing stored.
 SELECT throws_ok(format('SELECT record_clicks(%L, 0)', click('{"status": "completed"}')), '22P02', NULL,
                  'a click cannot be born completed');
