@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A scripted web: a forward proxy that is also every origin behind it.
 
-    web.py [--port N] [--log FILE] DIR_OR_FILE...   serves until SIGTERM; prints its port
+    web.py [--listen ADDRESS] [--port N] [--log FILE] DIR_OR_FILE...   serves until SIGTERM; prints its port
 
 It answers from scenario files (tests/scenario/worlds/*.json; the format is in tests/scenario/worlds/README.md).
 A client picks the scenario by proxy user name (= its id, any password); one that sends no credentials, such as
@@ -217,8 +217,8 @@ async def converse(server, reader, writer):
     writer.close()
 
 
-async def serve(server, port):
-    listener = await asyncio.start_server(lambda r, w: converse(server, r, w), "127.0.0.1", port, limit=HEAD_MAX)
+async def serve(server, address, port):
+    listener = await asyncio.start_server(lambda r, w: converse(server, r, w), address, port, limit=HEAD_MAX)
     print(listener.sockets[0].getsockname()[1], flush=True)
     async with listener:
         await listener.serve_forever()
@@ -265,13 +265,14 @@ class Web:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--listen", default="127.0.0.1", help="127.0.0.1 unless named")
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
     parser.add_argument("--log", help="append every request to this file, one JSON object a line")
     parser.add_argument("scenarios", nargs="*", metavar="DIR_OR_FILE")
     args = parser.parse_args()
     with open(args.log, "a", encoding="utf-8") if args.log else contextlib.nullcontext() as log_file:
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(serve(Server(load(args.scenarios), log_file), args.port))
+            asyncio.run(serve(Server(load(args.scenarios), log_file), args.listen, args.port))
 
 
 if __name__ == "__main__":
