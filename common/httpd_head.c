@@ -62,12 +62,14 @@ static bool refuse(struct reader *r, int status, const char *why)
     return false;
 }
 
+/* Every byte is looked at: good ones are the rule, and without a way out the loop is half as long. */
 static bool all_of(struct str s, uint8_t class)
 {
+    uint8_t all = class;
+
     for (size_t i = 0; i < s.len; i++)
-        if (!(classes[(unsigned char)s.ptr[i]] & class))
-            return false;
-    return true;
+        all &= classes[(unsigned char)s.ptr[i]];
+    return all == class;
 }
 
 static bool is_digits(struct str s)

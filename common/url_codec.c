@@ -13,9 +13,12 @@
 #define U  (1 << URL_ENCODE_USERINFO)
 #define C  (1 << URL_ENCODE_COMPONENT)
 
-/* Which sets hold a printable ASCII character; every set holds all other bytes. */
-static const uint8_t SETS_OF[128] = {
-    [' '] = F | Q | SQ | P | U | C,  ['"'] = F | Q | SQ | P | U | C,
+#define ALL 0xff
+
+/* Which sets hold a byte. */
+static const uint8_t SETS_OF[256] = {
+    [0x00 ... 0x20] = ALL, [0x7f ... 0xff] = ALL,
+    ['"'] = F | Q | SQ | P | U | C,
     ['<'] = F | Q | SQ | P | U | C,  ['>'] = F | Q | SQ | P | U | C,
     ['#'] = Q | SQ | P | U | C,      ['`'] = F | P | U | C,
     ['\''] = SQ,
@@ -28,20 +31,16 @@ static const uint8_t SETS_OF[128] = {
 
 _Static_assert(URL_ENCODE_SETS <= 8, "SETS_OF has one bit for each set");
 
-static bool in_set(unsigned char c, enum url_encode_set set)
-{
-    return c < 0x20 || c > 0x7e || (SETS_OF[c] >> set & 1);
-}
-
 bool url_percent_encode(struct buf *out, struct str bytes, enum url_encode_set set)
 {
     static const char HEX[] = "0123456789ABCDEF";
+    const uint8_t bit = (uint8_t)(1 << set);
     size_t done = 0;
 
     for (size_t i = 0; i < bytes.len; i++) {
         unsigned char c = (unsigned char)bytes.ptr[i];
 
-        if (!in_set(c, set))
+        if (!(SETS_OF[c] & bit))
             continue;
         buf_append_str(out, str_slice(bytes, done, i));
         buf_append(out, (char[]){'%', HEX[c >> 4], HEX[c & 15]}, 3);

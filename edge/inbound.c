@@ -10,8 +10,8 @@ static size_t count_pieces(struct str query)
 {
     size_t n = query.len > 0;
 
-    for (size_t i = 0; i < query.len; i++)
-        n += query.ptr[i] == '&';
+    for (size_t at = str_find(query, 0, '&'); at < query.len; at = str_find(query, at + 1, '&'))
+        n++;
     return n;
 }
 
