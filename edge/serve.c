@@ -17,6 +17,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum {
     EXIT_SETTINGS = 2,
@@ -155,10 +156,19 @@ static void on_drain_check(uv_timer_t *timer)
     finish(s);
 }
 
+/* The parent's: while one of us holds them, clicks wait there for nobody, and no new parent can listen. */
+static void let_sockets_go(const struct serve *s)
+{
+    close(s->child->fds[SERVE_FD_PUBLIC]);
+    if (s->child->nfds > SERVE_FD_ADMIN)
+        close(s->child->fds[SERVE_FD_ADMIN]);
+}
+
 static void drain(struct serve *s)
 {
     if (s->drain_until_ms)
         return;
+    let_sockets_go(s);
     s->drain_until_ms = loop_now_ms() + s->conf->edge_drain_s * 1000;
     httpd_drain(s->httpd);
     if (s->admin)

@@ -3,8 +3,10 @@
 Every click that was answered 302 is one row afterwards, whatever happened. Tests that stop PostgreSQL have one of
 their own.
 """
+import errno
 import os
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -120,6 +122,25 @@ def test_the_parent_is_killed_under_clicks(db, edge):
         crowd.wait_for(100)
     assert crowd.others == []
     crowd.expect_rows(db)
+
+
+def test_a_new_parent_listens_while_its_predecessors_children_still_ship(db, edge):
+    """The clicks of a dead parent's children go on being shipped, or wait for a database; new clicks do not wait for that."""
+    add_offer(db)
+    first = edge(children=2).wait_ready()
+    children = first.program.children()
+    with db_lock(db):
+        for n in range(10):
+            assert first.click(f"offer=o&n={n}")[0] == 302
+        first.program.process.kill()
+        first.program.wait()
+        with socket.socket() as probe:
+            farm.wait_for(lambda: probe.connect_ex(("127.0.0.1", first.port)) == errno.ECONNREFUSED, "the end of its socket")
+        second = edge(ports=first)
+        assert second.click("offer=o&n=10")[0] == 302
+        assert not all(farm.is_gone(pid) for pid in children), "somebody was still shipping"
+    wait_rows(db, 11)
+    farm.wait_for(lambda: all(farm.is_gone(pid) for pid in children), "the end of the dead parent's children")
 
 
 def test_a_dead_siblings_clicks_are_adopted(db, edge):
