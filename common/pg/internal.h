@@ -79,7 +79,7 @@ struct pg {
     struct err err;      /* of this attempt: why the connection goes down */
     struct err why_down; /* of the last one that ended */
     char notice[120];    /* the server's last FATAL notice: says why it hung up */
-    bool is_read_only;       /* this attempt ended at a server that takes no writes */
+    bool is_read_only;   /* this attempt ended at a server that takes no writes */
     uint64_t backoff_ms;
 
     struct pg_target target;
