@@ -44,11 +44,12 @@ short-name-mode = "disabled"
 """
 
 
-def call(*command, **options):
+def call(*command, stderr_too=False, **options):
     """Its output, without the last newline; what it complained about when it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, **options)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT if stderr_too else subprocess.PIPE,
+                          text=True, errors="replace", **options)
     if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+        raise RuntimeError(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout[-2000:]}{(done.stderr or '')[-4000:]}")
     return done.stdout.rstrip("\n")
 
 

@@ -1,0 +1,216 @@
+"""The stack in the engine: docker-compose, SQL in its database, clicks at its door, its scripted web."""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from engine import call
+
+PROJECT = "tracepool"
+PATIENCE_S = 90
+PROFILES = "front,prometheus,demo"
+TOKEN = "canary-debug-token"
+# Not the defaults: the demo's private addresses, its tracking requests, and a way to ask the edge whom it sees.
+SETTINGS = {"TRACEPOOL_TRACE_ALLOW_PRIVATE": "true", "TRACEPOOL_TRACKING_MODE": "fire", "COMPOSE_PROFILES": PROFILES,
+            "TRACEPOOL_WORKER_SECCOMP": "label=disable"}    # podman's socket takes no filter as text: it is the default
+
+
+def wait_for(condition, what, patience_s=PATIENCE_S):
+    until = time.monotonic() + patience_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > until:
+            raise AssertionError(f"{what} did not come within {patience_s} s (last: {value!r})")
+        time.sleep(0.2)
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None
+
+
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect)
+
+
+def ask(url, opener=DIRECT, **headers):
+    """(status, headers, body); a connection that fails is an OSError."""
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        with opener.open(request, timeout=20) as answer:
+            return answer.status, answer.headers, answer.read().decode()
+    except urllib.error.HTTPError as answer:
+        return answer.code, answer.headers, answer.read().decode()
+
+
+class Stack:
+    def __init__(self, engine, root):
+        self.engine, self.folder = engine, pathlib.Path(root) / "deploy"
+        self.secrets = engine.home / "secrets"
+        self.clicks_sent = 0
+        self.acknowledged, self.others = [], []
+        self.lock = threading.Lock()
+
+    # --- compose
+
+    def prepare(self):
+        """Secrets of this run alone, and the environment file: the example, with what differs."""
+        shutil.rmtree(self.secrets, ignore_errors=True)
+        call(self.folder / "compose" / "secrets", self.secrets)
+        ini = self.engine.home / "tracepool.ini"
+        ini.write_text(f"[edge]\ndebug_token = {TOKEN}\n")
+        lines = (self.folder / ".env.example").read_text()
+        more = {**SETTINGS, "TRACEPOOL_SECRETS": self.secrets, "TRACEPOOL_INI": ini}
+        lines += "".join(f"{name}={value}\n" for name, value in more.items())
+        self.environment = self.engine.home / "environment"
+        self.environment.write_text(lines)
+
+    def compose(self, *words, **options):
+        plain = {name: value for name, value in os.environ.items() if not name.startswith(("TRACEPOOL_", "COMPOSE_P"))}
+        return call("docker-compose", "--env-file", str(self.environment), "-p", PROJECT, *words, cwd=self.folder,
+                    env=plain, **options)
+
+    def containers(self, service=None):
+        """Their `inspect`, by name: those of one service, or all."""
+        names = ["--filter", f"label=com.docker.compose.service={service}"] if service else []
+        ids = self.engine.podman("ps", "--all", "-q", *names).split()
+        return {one["Name"]: one for one in json.loads(self.engine.podman("inspect", *ids))} if ids else {}
+
+    def one(self, service):
+        return next(iter(self.containers(service).values()))
+
+    def pids(self, service):
+        """All processes of a service's containers, seen from outside: by the process that each came from."""
+        firsts = {one["State"]["Pid"] for one in self.containers(service).values() if one["State"]["Pid"]}
+        found, parents = set(firsts), parents_of_all()
+        for pid in parents:
+            ancestor = pid
+            while ancestor in parents and ancestor not in firsts:
+                ancestor = parents[ancestor]
+            if ancestor in firsts:
+                found.add(pid)
+        return found
+
+    def health(self):
+        return {name: one["State"]["Health"]["Status"] for name, one in self.containers().items()
+                if one["State"].get("Health", {}).get("Status")}
+
+    def all_healthy(self):
+        def healthy():
+            seen = self.health()
+            return len(seen) >= 3 and set(seen.values()) == {"healthy"}
+        wait_for(healthy, "health of all containers")
+
+    def run_in(self, service, *command, **options):
+        return self.engine.podman("exec", *(["-i"] if "input" in options else []), self.one(service)["Name"], *command, **options)
+
+    def fails_in(self, service, *command):
+        """What a command complains about that is to fail there; None when it does not."""
+        done = subprocess.run(["podman", "exec", self.one(service)["Name"], *command], capture_output=True, text=True)
+        return None if done.returncode == 0 else done.stdout + done.stderr
+
+    # --- database
+
+    def sql(self, query):
+        """One row's columns a line, as text; in the database's own container, as its superuser."""
+        return self.run_in("db", "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-f", "-", input=query)
+
+    def number(self, query):
+        return int(self.sql(query))
+
+    # --- clicks
+
+    def click(self, offer, opener=DIRECT, base="http://127.0.0.1:8080", **parameters):
+        """Its status; numbered, so that a row can be found for each that was answered 302."""
+        with self.lock:
+            self.clicks_sent += 1
+            n = self.clicks_sent
+        query = urllib.parse.urlencode({"offer": offer, "n": n, **parameters})
+        try:
+            status = ask(f"{base}/functions/v1/track-hit-instant?{query}", opener)[0]
+        except OSError as error:
+            status = str(error)
+        with self.lock:
+            (self.acknowledged if status == 302 else self.others).append(n if status == 302 else status)
+        return status
+
+    @contextlib.contextmanager
+    def clicking(self, offer, pause_s=0.02):
+        """Clicks without a break, meanwhile."""
+        done = threading.Event()
+
+        def run():
+            while not done.wait(pause_s):
+                self.click(offer)
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def rows_of_clicks(self):
+        """How many rows there are, and of how many different clicks."""
+        rows, clicks = self.sql("SELECT count(*), count(DISTINCT inbound_params ->> 'n') FROM active_trace_requests "
+                                "WHERE inbound_params ? 'n'").split("|")
+        return int(rows), int(clicks)
+
+    def every_click_has_one_row(self):
+        """Waits for the spool's end; (acknowledged, missing, doubled)."""
+        with self.lock:
+            sent = list(self.acknowledged)
+
+        def arrived():
+            return self.number("SELECT count(DISTINCT inbound_params ->> 'n') FROM active_trace_requests WHERE "
+                               f"(inbound_params ->> 'n')::integer = ANY ('{{{','.join(map(str, sent))}}}')") == len(sent)
+        with contextlib.suppress(AssertionError):
+            wait_for(arrived, "a row for each click")
+        rows = [int(n) for n in self.sql("SELECT inbound_params ->> 'n' FROM active_trace_requests WHERE inbound_params ? 'n'").split()]
+        return len(sent), len(set(sent) - set(rows)), len(rows) - len(set(rows))
+
+    def all_ended(self):
+        wait_for(lambda: self.number("SELECT count(*) FROM active_trace_requests WHERE status IN ('pending', 'processing')") == 0,
+                 "the end of all traces", 240)
+
+    # --- the demo's web
+
+    def web(self, path, body=None):
+        script = ("import sys, urllib.request; o = urllib.request.build_opener(urllib.request.ProxyHandler({'http': 'http://127.0.0.1:8080'}));"
+                  "sys.stdout.write(o.open('http://scenario.invalid' + sys.argv[1], sys.stdin.buffer.read() or None, timeout=10).read().decode())")
+        return json.loads(self.run_in("demo-web", "python3", "-c", script, path, input=json.dumps(body) if body else ""))
+
+    def add_page(self, url, **response):
+        page = {"status": 200, "headers": [["Content-Type", "text/html"]], "body": "<html><body>there</body></html>"}
+        self.web("/add", {"url": url, "response": {**page, **response}})
+
+
+def parents_of_all():
+    """Parent by process, of everything that runs here."""
+    found = {}
+    for folder in pathlib.Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError, IndexError):
+                found[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    return found
+
+
+def status_of(pid):
+    """The lines of /proc/PID/status; empty for a process that is gone."""
+    with contextlib.suppress(OSError):
+        return dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+    return {}
+
+
+def words_of(pid):
+    with contextlib.suppress(OSError):
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+    return ""
