@@ -12,8 +12,8 @@
  * INT values may carry a unit of their kind: s: s m h d; ms: ms s m; bytes: k M G (powers of 1024).
  * SECRET values are given by ini, environment or, as key_file / TRACEPOOL_SECTION_KEY_FILE /
  * --section.key_file=, by a file whose trailing newline is dropped; never by a plain option, which
- * every user of the machine could read. A service manager gives them as files of $CREDENTIALS_DIRECTORY, called
- * tracepool_section.key; they go before the ini file and after the environment's entries.
+ * every user of the machine could read. A service manager gives them as files of $CREDENTIALS_DIRECTORY,
+ * called tracepool_section.key; they go before the ini file and after the environment's entries.
  *
  * Rules that live in the database (cooldown, retries, retention) are columns of its table
  * trace_policy and are not repeated here.
@@ -55,6 +55,14 @@ struct conf_named {
     char where[128];                    /* "tracepool.ini:12" */
 };
 
+/* The options of every program, as --help and the manual pages show them. */
+#define CONF_GENERAL_MAP(X)                                                                                  \
+    X("--config FILE", "settings from an ini file; also TRACEPOOL_CONFIG in the environment")                \
+    X("--section.key=VALUE", "one setting")                                                                  \
+    X("--print-config", "print all settings with their meaning, as an ini file")                             \
+    X("--version", "print the version")                                                                      \
+    X("--help", "print this and all settings")
+
 /* What the general options asked for. */
 struct conf_cli {
     bool print_config;
@@ -75,6 +83,9 @@ void conf_print(const struct conf *conf, FILE *to);
 
 /* The settings as `--section.key  default  what it is for` lines, for --help. */
 void conf_print_options(FILE *to);
+
+/* CONF_GENERAL_MAP, one option a line. */
+void conf_print_general(FILE *to);
 
 /* Log level and format of [log], with proc as the process's name in every line. */
 void conf_init_log(const struct conf *conf, const char *proc);

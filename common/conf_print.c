@@ -88,6 +88,13 @@ void conf_print(const struct conf *conf, FILE *to)
     print_named(conf, to);
 }
 
+void conf_print_general(FILE *to)
+{
+#define PRINT(option, about) fprintf(to, "    %-25s %s\n", option, about);
+    CONF_GENERAL_MAP(PRINT)
+#undef PRINT
+}
+
 void conf_print_options(FILE *to)
 {
     struct conf conf;

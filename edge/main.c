@@ -24,11 +24,10 @@ DEFINE_SCOPED_PTR(words, word, free)
 
 static void print_help(void)
 {
-    puts(
-        "tracepool-edge - answers clicks with a redirect at once, and keeps each for a trace\n\n"
-        "    tracepool-edge [--config FILE] [--section.key=VALUE]...    serve until SIGTERM; SIGHUP reloads\n"
-        "    tracepool-edge --print-config | --version | --help\n\n"
-        "Settings, each also as TRACEPOOL_SECTION_KEY in the environment:\n");
+    puts("tracepool-edge - answers clicks with a redirect at once, and keeps each for a trace\n\n"
+         "    tracepool-edge [OPTION]...    serve until SIGTERM; SIGHUP reloads\n\nOptions:");
+    conf_print_general(stdout);
+    puts("\nSettings, each also as TRACEPOOL_SECTION_KEY in the environment:\n");
     conf_print_options(stdout);
 }
 

@@ -9,19 +9,23 @@
 #include "monitor/check.h"
 #include "monitor/rules.h"
 #include "monitor/serve.h"
+#include "monitor/verbs_table.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { RULES_BYTES = 1 << 18 };
 
-static const char usage[] =
-    "usage: tracepool-monitor [OPTIONS]            serve: snapshots, operator's API, metrics\n"
-    "       tracepool-monitor [OPTIONS] check      print warnings; exit 0 healthy, 1 warnings, 2 "
-    "unreachable\n"
-    "       tracepool-monitor [OPTIONS] snapshot   record one row of statistics now\n"
-    "       tracepool-monitor [OPTIONS] rules      print the alert rules for Prometheus\n"
-    "options: --config FILE, --section.key=VALUE, --print-config, --version, --help\n";
+static void print_usage(FILE *to)
+{
+    fputs("usage: tracepool-monitor [OPTION]...            serve: snapshots, operator's API, metrics\n", to);
+#define PRINT(function, name, arguments, about, exits)                                                       \
+    fprintf(to, "       tracepool-monitor [OPTION]... %-9s %s: exit %s\n", name, about, exits);
+    MONITOR_VERBS_MAP(PRINT)
+#undef PRINT
+    fputs("Options:\n", to);
+    conf_print_general(to);
+}
 
 static bool is_server(int argc)
 {
@@ -37,11 +41,6 @@ static bool check_settings(const struct conf *conf, bool serves, struct err *err
     return !serves || api_check_settings(conf, err);
 }
 
-static bool is_verb(const char *word)
-{
-    return strcmp(word, "check") == 0 || strcmp(word, "snapshot") == 0 || strcmp(word, "rules") == 0;
-}
-
 static int print_rules(const struct conf *conf)
 {
     SCOPED_VALUE(buf) text;
@@ -52,15 +51,36 @@ static int print_rules(const struct conf *conf)
     return 0;
 }
 
+/* clang-format off */
+static const struct verb {
+    const char *name;
+    int (*run)(const struct conf *conf);
+} verbs[] = {
+#define ROW(function, name, arguments, about, exits) {name, function},
+    MONITOR_VERBS_MAP(ROW)
+#undef ROW
+};
+/* clang-format on */
+
+static const struct verb *find_verb(const char *word)
+{
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+        if (strcmp(word, verbs[i].name) == 0)
+            return &verbs[i];
+    return NULL;
+}
+
 static int run(int argc, char **argv, const struct conf *conf)
 {
+    const struct verb *verb = argc == 2 ? find_verb(argv[1]) : NULL;
     struct err err;
 
-    if (argc > 2 || (argc == 2 && !is_verb(argv[1]))) {
-        fprintf(stderr, "tracepool-monitor: unknown argument %s\n%s", argv[argc > 2 ? 2 : 1], usage);
+    if (argc > 2 || (argc == 2 && !verb)) {
+        fprintf(stderr, "tracepool-monitor: unknown argument %s\n", argv[argc > 2 ? 2 : 1]);
+        print_usage(stderr);
         return 2;
     }
-    if (argc == 2 && strcmp(argv[1], "rules") == 0)
+    if (verb && verb->run == print_rules) /* the only one that needs no database */
         return print_rules(conf);
     if (!check_settings(conf, is_server(argc), &err)) {
         fprintf(stderr, "tracepool-monitor: %s\n", err.detail);
@@ -68,7 +88,7 @@ static int run(int argc, char **argv, const struct conf *conf)
     }
     if (is_server(argc))
         return serve_run(conf);
-    return strcmp(argv[1], "check") == 0 ? check_run(conf) : snapshot_run(conf);
+    return verb->run(conf);
 }
 
 int main(int argc, char **argv)
@@ -85,7 +105,7 @@ int main(int argc, char **argv)
     if (cli.version) {
         printf("tracepool-monitor %s (schema %d)\n", TRACEPOOL_VERSION, TRACEPOOL_SCHEMA);
     } else if (cli.help) {
-        fputs(usage, stdout);
+        print_usage(stdout);
         conf_print_options(stdout);
     } else if (cli.print_config) {
         conf_print(&conf, stdout);

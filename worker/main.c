@@ -17,6 +17,7 @@
 #include "worker/trace_args.h"
 #include "worker/vast_args.h"
 #include "worker/vast_rules.h"
+#include "worker/verbs_table.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -50,12 +51,9 @@ static const struct verb {
     const char *name, *arguments, *about;
     int (*run)(const struct conf *conf, int argc, char **argv);
 } verbs[] = {
-    {"trace",     "[OPTION]... URL",            "trace one URL now, without a database",             tool_trace},
-    {"vast",      "[OPTION]... FILE|URL|-",     "read a VAST document and find fault with it",       tool_vast},
-    {"macro",     "[--set NAME=VALUE]... TEMPLATE", "expand the macros of a tracking URL",           verb_macro},
-    {"url",       "[--base URL] INPUT",         "read a URL as a browser would",                     verb_url},
-    {"refresh",   "VALUE",                      "read the value of a Refresh header or meta refresh", verb_refresh},
-    {"run-batch", "BATCH_SIZE MAX_CONCURRENT",  "ask the farm for one batch and wait for its result", tool_run_batch},
+#define ROW(function, name, arguments, about, exits) {name, arguments, about, function},
+    WORKER_VERBS_MAP(ROW)
+#undef ROW
 };
 /* clang-format on */
 
@@ -67,11 +65,9 @@ static void print_help(FILE *to)
           to);
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
         fprintf(to, "    %-9s %-26s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].about);
-    fputs("\nGeneral options:\n"
-          "    --config FILE             settings from an ini file\n"
-          "    --print-config            all settings with their meaning, as an ini file\n"
-          "    --dot                     the life of a trace as a graphviz picture\n"
-          "    --version, --help\n\n"
+    fputs("\nGeneral options:\n", to);
+    conf_print_general(to);
+    fputs("    --dot                     print the life of a trace as a graphviz picture\n\n"
           "Settings, each also as TRACEPOOL_SECTION_KEY in the environment:\n",
           to);
     conf_print_options(to);

@@ -6,31 +6,13 @@ common/metrics_table.h and monitor/alerts_table.h.
 """
 
 import re
-import subprocess
 import sys
 import lib
 
+sys.path.insert(0, f"{lib.ROOT}/deploy/man")
+import tables  # noqa: E402
+
 DOCUMENTS = ("README.md", "deploy/REFERENCE.md")
-
-
-def rows(header, macro, arguments, template):
-    """A table header as the preprocessor sees it, one list of fields a row."""
-    code = f'#include "{header}"\n' + "".join(template) + f"{macro}({arguments})\n"
-    done = subprocess.run(["cc", "-E", "-P", "-D_GNU_SOURCE", "-I", lib.ROOT, "-x", "c", "-"], input=code.encode(),
-                          stdout=subprocess.PIPE, check=True)
-    text = done.stdout.decode()
-    found = []
-    for row in re.findall(r"@ROW(.*?)@END", text, re.S):
-        fields = []
-        for field in row.split("@F"):
-            pieces = re.findall(r'"((?:\\.|[^"\\])*)"', field)
-            fields.append("".join(pieces).replace('\\"', '"') if pieces else field.strip())
-        found.append(fields[1:])
-    return found
-
-
-def define(name, parameters, fields):
-    return f"#define {name}({parameters}) @ROW " + " ".join(f"@F {f}" for f in fields) + " @END\n"
 
 
 def cell(text):
@@ -42,20 +24,9 @@ def table(head, body):
     return "\n".join(lines + ["| " + " | ".join(cell(c) for c in row) + " |" for row in body])
 
 
-def conf_rows():
-    template = [
-        define("I", "s, k, u, d, lo, hi, t", ['"int"', "#s", "#k", "d", "lo", "hi", "u", "t"]),
-        define("B", "s, k, d, t", ['"bool"', "#s", "#k", "#d", '""', '""', '""', "t"]),
-        define("C", "s, k, c, d, t", ['"choice"', "#s", "#k", "d", "c", '""', '""', "t"]),
-        define("T", "s, k, d, t", ['"text"', "#s", "#k", "d", '""', '""', '""', "t"]),
-        define("S", "s, k, also, t", ['"secret"', "#s", "#k", '""', "also", '""', '""', "t"]),
-    ]
-    return rows("common/conf_table.h", "CONF_MAP", "I, B, C, T, S", template)
-
-
 def settings():
     body = []
-    for kind, section, key, default, low, high, unit, about in conf_rows():
+    for kind, section, key, default, low, high, unit, about in tables.settings():
         if kind == "int":
             allowed = f"{low} to {high}"
         elif kind == "choice":
@@ -77,9 +48,9 @@ def errors():
 
 
 def metrics():
-    template = [define("X", "i, p, k, n, l, h", ["#p", "#k", "n", "l", "h"])]
+    template = [tables.define("X", "i, p, k, n, l, h", ["#p", "#k", "n", "l", "h"])]
     body, seen = [], {}
-    for program, kind, name, labels, about in rows("common/metrics_table.h", "METRICS_MAP", "X", template):
+    for program, kind, name, labels, about in tables.rows("common/metrics_table.h", "METRICS_MAP", "X", template):
         label = labels if kind != "HISTOGRAM" else ""
         if name in seen:
             seen[name][2] += f", `{label}`"
@@ -92,17 +63,17 @@ def metrics():
 
 def alerts():
     """Thresholds are the defaults of the settings alerts.NAME."""
-    template = [define("X", "n, s, f, o, u, w, g, la, sc, e, a", ["#n", "#s", "#f", "#o", "u", "w", "g", "a"])]
-    thresholds = {key: default for _, section, key, default, *_ in conf_rows() if section == "alerts"}
+    template = [tables.define("X", "n, s, f, o, u, w, g, la, sc, e, a", ["#n", "#s", "#f", "#o", "u", "w", "g", "a"])]
+    thresholds = {key: default for _, section, key, default, *_ in tables.settings() if section == "alerts"}
     body = []
-    for name, severity, for_s, fires, unit, what, gauge, advice in rows("monitor/alerts_table.h", "ALERTS_MAP", "X", template):
+    for name, severity, for_s, fires, unit, what, gauge, advice in tables.rows("monitor/alerts_table.h", "ALERTS_MAP", "X", template):
         body.append([f"`{name}`", severity.lower(), f"{what} {fires.lower()} {thresholds[name]} {unit}".strip(),
                      f"{for_s} s" if for_s != "0" else "", f"`{gauge}`" if gauge else "", advice])
     return table(["alert", "severity", "fires when", "for", "gauge", "what to do"], body)
 
 
 def main():
-    tables = {"settings": settings, "errors": errors, "metrics": metrics, "alerts": alerts}
+    made_tables = {"settings": settings, "errors": errors, "metrics": metrics, "alerts": alerts}
     found = set()
     for name in DOCUMENTS:
         if name not in lib.files(name):
@@ -112,7 +83,7 @@ def main():
 
         def made(match):
             found.add(match.group(2))
-            return match.group(1) + "\n" + tables[match.group(2)]() + "\n" + match.group(3)
+            return match.group(1) + "\n" + made_tables[match.group(2)]() + "\n" + match.group(3)
         new = re.sub(r"(<!-- (\w+): made by tests/lint/reference.py --write -->).*?(<!-- end -->)", made, text,
                      flags=re.S)
         if new != text and "--write" in sys.argv:
@@ -121,7 +92,7 @@ def main():
         elif new != text:
             changed = [n for n, (a, b) in enumerate(zip(text.split("\n"), new.split("\n")), 1) if a != b]
             lib.report(name, (changed or [0])[0], "a table differs from the code: tests/lint/reference.py --write")
-    for missing in sorted(set(tables) - found):
+    for missing in sorted(set(made_tables) - found):
         lib.report("README.md", 0, f"no document has the table of {missing}")
     lib.end()
 
