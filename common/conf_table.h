@@ -14,6 +14,7 @@
     INT(   database, query_timeout_ms,    "ms",     5000,      50,   600000,      "time one query may take; then the connection is replaced") \
     CHOICE(log,      format,              "logfmt json",       "logfmt", "how a log line is written")                                      \
     CHOICE(log,      level,               "debug info warn error", "info", "the least level that is written")                              \
+    CHOICE(sandbox,  mode,                "auto on off",       "auto",   "auto: what the kernel has of seccomp and Landlock; on: no start without both; off: none, for looking at a fault")\
     CHOICE(worker,   mode,                "continuous batch", "continuous",        "continuous: trace whatever is due; batch: only what a batch asks for")\
     INT(   worker,   children,            "",       4,         1,     256,         "worker processes")                                              \
     INT(   worker,   slots,               "",       25,        1,     1000,        "traces at once in one child")                                   \

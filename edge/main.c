@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/metrics.h"
+#include "common/pg/files.h"
 #include "common/proc.h"
 #include "common/service.h"
 #include "edge/hit.h"
@@ -83,19 +84,36 @@ static int run_parent(const struct conf *conf, char **argv)
     struct err err;
 
     service_init();
-    if (!check(conf, &err) || !open_sockets(conf, &options, &err))
+    if (!check(conf, &err) || !open_sockets(conf, &options, &err) ||
+        !sandbox_enter(SANDBOX_PARENT, conf->sandbox_mode, NULL, &err))
         return usage(err.detail);
     log_info("edge.start", kv("version", TRACEPOOL_VERSION), kv("listen", conf->edge_listen),
              kv("children", conf->edge_children), kv("spool", conf->edge_spool_dir));
     return proc_run_parent(&options);
 }
 
+/* Before the spool's thread exists. */
+static bool restrict_child(const struct conf *conf, struct err *err)
+{
+    SCOPED_VALUE(sandbox_paths) paths = {.n = 0};
+
+    sandbox_may_write(&paths, conf->edge_spool_dir);
+    if (strcmp(conf->edge_access_log, "log") != 0)
+        sandbox_may_write(&paths, conf->edge_access_log);
+    pg_may_read_files(conf->database_url, &paths);
+    pg_may_read_files(conf->database_listen_url, &paths);
+    return sandbox_enter(SANDBOX_EDGE, conf->sandbox_mode, &paths, err);
+}
+
 static int run_child(const struct conf *conf, const struct proc_child *me)
 {
     static char name[NAME_MAX_BYTES];
+    struct err err;
 
     snprintf(name, sizeof(name), "edge.%d", me->slot);
     conf_init_log(conf, name);
+    if (!restrict_child(conf, &err))
+        return usage(err.detail);
     return serve_run(conf, me);
 }
 
@@ -131,5 +149,6 @@ int main(int argc, char **argv)
     if (!conf_load(&argc, argv, &conf, &cli, &err))
         return usage(err.detail);
     conf_init_log(&conf, "edge");
+    sandbox_hide_memory(conf.sandbox_mode);
     return dispatch(&conf, &cli, &me, argc, argv, whole);
 }

@@ -5,6 +5,7 @@
  * is little, and whoever starts it (systemd, Compose) starts it again.
  */
 #include "common/conf.h"
+#include "common/sandbox.h"
 #include "monitor/api.h"
 #include "monitor/check.h"
 #include "monitor/rules.h"
@@ -102,6 +103,7 @@ int main(int argc, char **argv)
         return 2;
     }
     conf_init_log(&conf, "monitor");
+    sandbox_hide_memory(conf.sandbox_mode);
     if (cli.version) {
         printf("tracepool-monitor %s (schema %d)\n", TRACEPOOL_VERSION, TRACEPOOL_SCHEMA);
     } else if (cli.help) {

@@ -6,6 +6,7 @@
 #include "monitor/serve.h"
 
 #include "common/log.h"
+#include "common/pg/files.h"
 #include "common/service.h"
 #include "monitor/alerts.h"
 #include "monitor/api.h"
@@ -160,6 +161,16 @@ static void log_ready(const struct conf *conf, int fd)
              kv("token", *conf->api_token ? "asked for" : "none"), kv("version", TRACEPOOL_VERSION));
 }
 
+static bool restrict_files_and_calls(const struct conf *conf, struct err *err)
+{
+    SCOPED_VALUE(sandbox_paths) paths = {.n = 0};
+
+    sandbox_may_read(&paths, conf->http_ca_file);
+    pg_may_read_files(conf->database_url, &paths);
+    pg_may_read_files(conf->database_listen_url, &paths);
+    return sandbox_enter(SANDBOX_MONITOR, conf->sandbox_mode, &paths, err);
+}
+
 int serve_run(const struct conf *conf)
 {
     uv_loop_t loop;
@@ -174,6 +185,10 @@ int serve_run(const struct conf *conf)
     }
     if (!loop_listen(conf->api_listen, BACKLOG, &fd, &err)) {
         log_error("monitor.listen", kv_err(&err));
+        return 2;
+    }
+    if (!restrict_files_and_calls(conf, &err)) {
+        log_error("sandbox.failed", kv_err(&err));
         return 2;
     }
     uv_loop_init(&loop);

@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "common/metrics.h"
+#include "common/pg/files.h"
 #include "worker/queries.h"
 
 #include <assert.h>
@@ -13,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FLUSH_MS = 5000, APPLICATION_MAX = 64 };
+enum { EXIT_SETTINGS = 2, FLUSH_MS = 5000, APPLICATION_MAX = 64 };
 
 static const char *const channels[] = {"tracepool_requests", "tracepool_batches", "tracepool_tracking", NULL};
 
@@ -269,12 +270,30 @@ int child_run(const struct conf *conf, const struct proc_child *me)
     struct launcher *launcher;
     int left;
 
+static bool restrict_files_and_calls(const struct conf *conf)
+{
+    SCOPED_VALUE(sandbox_paths) paths = {.n = 0};
+    struct err err;
+
+    sandbox_may_read(&paths, conf->worker_secrets_dir);
+    sandbox_may_read(&paths, conf->http_ca_file);
+    sandbox_may_read(&paths, conf->vast_xsd_dir);
+    pg_may_read_files(conf->database_url, &paths);
+    pg_may_read_files(conf->database_listen_url, &paths);
+    if (sandbox_enter(SANDBOX_WORKER, conf->sandbox_mode, &paths, &err))
+        return true;
+    log_error("sandbox.failed", kv_err(&err));
+    return false;
+}
+
     if (!c)
         abort();
     arena_keep_heap();
     c->conf = conf;
     c->me = me;
-    modes_fork(conf, &launcher); /* before any thread or connection exists */
+    modes_fork(conf, &launcher); /* before any thread or connection exists, and outside of the sandbox */
+    if (!restrict_files_and_calls(conf))
+        return EXIT_SETTINGS;
     start(c, launcher);
     uv_run(&c->loop, UV_RUN_DEFAULT);
     left = child_leave_traces(c);

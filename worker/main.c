@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/proc.h"
+#include "common/sandbox.h"
 #include "common/service.h"
 #include "worker/child.h"
 #include "worker/tools_batch.h"
@@ -139,6 +140,10 @@ static int run_parent(const struct conf *conf, char **argv)
         log_error("metrics.failed", kv_err(&err));
         return 1;
     }
+    if (!sandbox_enter(SANDBOX_PARENT, conf->sandbox_mode, NULL, &err)) {
+        log_error("sandbox.failed", kv_err(&err));
+        return EXIT_USAGE;
+    }
     return proc_run_parent(&options);
 }
 
@@ -205,5 +210,6 @@ int main(int argc, char **argv)
         fprintf(stderr, "tracepool-worker: %s\n", err.detail);
         return EXIT_USAGE;
     }
+    sandbox_hide_memory(conf.sandbox_mode);
     return dispatch(&conf, &cli, &me, argc, argv, whole);
 }

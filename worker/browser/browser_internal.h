@@ -142,8 +142,7 @@ void browser_handle_closed(struct browser *b);
 /* ERR_OK, or why there is no relay. */
 NODISCARD bool browser_need_relay(struct browser *b, struct err *err);
 
-/* memory.c: the proportional set of all processes of that group, in KiB; their resident set where the
- * kernel does not tell. */
+/* memory.c: what all processes of that group have in memory, in KiB, files that they share once. */
 int64_t memory_of_group_kb(pid_t group);
 
 #endif

@@ -1,0 +1,120 @@
+"""What a program that was taken over could still do: each profile tries it, and the running farm wears it.
+
+The tries are sandbox_client.c, which enters a program's very profile (common/sandbox_table.h) and tries one thing.
+"""
+import pathlib
+import signal
+import subprocess
+
+import pytest
+
+import farm
+from stage import PAGE
+from whole import site  # noqa: F401  (fixture)
+
+KILLED = "killed"
+#   try                 parent    edge           worker         monitor
+TRIES = """
+    exec                ok        killed         killed         killed
+    execveat            ok        killed         killed         killed
+    fork                ok        killed         killed         killed
+    thread              ok        ok             ok             ok
+    ptrace              ok        killed         killed         killed
+    read_memory         ok        killed         killed         killed
+    kill_parent         ok        EPERM          EPERM          EPERM
+    abort_signal        ok        ok             ok             ok
+    mmap_exec           ok        killed         killed         killed
+    mmap_write_exec     ok        killed         killed         killed
+    mmap_library        ok        ok             ok             ok
+    mprotect_exec       ok        killed         killed         killed
+    memfd               ok        killed         killed         killed
+    socket_tcp          ok        ok             ok             ok
+    socket_udp6         ok        ok             ok             ok
+    socket_unix         ok        ok             ok             ok
+    socket_raw          -         killed         killed         killed
+    socket_packet       -         killed         killed         killed
+    socket_netlink      ok        EAFNOSUPPORT   EAFNOSUPPORT   EAFNOSUPPORT
+    socket_vsock        -         killed         killed         killed
+    listen              ok        ENOSYS         ok             ENOSYS
+    mount               EPERM     killed         killed         killed
+    bpf                 EPERM     killed         killed         killed
+    io_uring            -         ENOSYS         ENOSYS         ENOSYS
+    unshare             -         killed         killed         killed
+    setuid              -         killed         killed         killed
+    keyring             EPERM     killed         killed         killed
+    load_module         EPERM     killed         killed         killed
+    perf                EPERM     killed         killed         killed
+    type_for_others     -         killed         killed         killed
+    unknown_call        ENOSYS    ENOSYS         ENOSYS         ENOSYS
+    read_etc            ok        ok             ok             ok
+    read_own            ok        ok             ok             ok
+    read_elsewhere      ok        EACCES         EACCES         EACCES
+    list_elsewhere      ok        EACCES         EACCES         EACCES
+    write_own           ok        ok             EACCES         EACCES
+    write_readable      ok        EACCES         EACCES         EACCES
+    write_elsewhere     ok        EACCES         EACCES         EACCES
+    rename_own          ok        ok             ENOSYS         ENOSYS
+    rename_elsewhere    ok        EACCES         ENOSYS         ENOSYS
+    unlink_elsewhere    ok        EACCES         ENOSYS         ENOSYS
+    resolve             ok        ok             ok             ok
+    charset             ok        ok             ok             ok
+    core                ok        ok             ok             ok
+    raise_core          -         ENOSYS         ENOSYS         ENOSYS
+    be_looked_at        ok        ok             ok             ok
+"""
+PROFILES = ["parent", "edge", "worker", "monitor"]
+CASES = [(line.split()[0], dict(zip(PROFILES, line.split()[1:]))) for line in TRIES.strip().splitlines()]
+CLIENT = farm.BUILD / "tests/scenario/sandbox_client"
+
+
+def outcome(folder, profile, what):
+    """What sandbox_client says, or "killed"."""
+    for name in ("own", "spool", "elsewhere"):
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "file").write_text("x")
+    told = subprocess.run([CLIENT, profile, what, *(folder / n for n in ("own", "spool", "elsewhere"))],
+                          capture_output=True, text=True, timeout=60, check=False)
+    if told.returncode == -signal.SIGSYS:
+        return KILLED
+    assert told.returncode == 0 and told.stdout, (profile, what, told)
+    return told.stdout.strip()
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_what_a_profile_lets_its_program_try(tmp_path, profile):
+    wanted = {what: by[profile] for what, by in CASES if by[profile] != "-"}
+    assert {what: outcome(tmp_path, profile, what) for what in wanted} == wanted
+
+
+def state_of(pid):
+    lines = (line.split(":\t") for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
+    return dict((parts[0], parts[1].strip()) for parts in lines if len(parts) == 2)
+
+
+def all_below(pid):
+    for child in farm.children_of(pid):
+        yield child
+        yield from all_below(child)
+
+
+def test_every_process_of_the_running_farm_wears_its_sandbox(site, web, pool, proxies):  # noqa: F811
+    """After a trace with the browser, so that all there can be is there; Chromium under its launcher too."""
+    web.add("http://late.test/", {**PAGE, "body": "<!doctype html><script>location.href = 'http://shop.test/'</script>"})
+    pool.add(proxies(1)[0])
+    programs = [site.start_edge(), site.start_worker(), site.start_monitor()]
+    row = pool.ended(pool.request("http://late.test/", options={"mode": "browser"}))
+    assert (row["status"], row["final_url"]) == ("completed", "http://shop.test/")
+    for program in programs:
+        assert {(e["seccomp"], e["landlock"] == "0") for e in program.events("sandbox.on")} <= {("yes", True), ("yes", False)}
+    seen = {pid: state_of(pid) for program in programs for pid in [program.pid, *all_below(program.pid)]}
+    assert "tp-launcher" in {state["Name"] for state in seen.values()}
+    assert {(s["Seccomp"], s["NoNewPrivs"]) for s in seen.values()} == {("2", "1")}, seen
+    for program in programs:   # a parent and its child look no file of each other's memory up, nor does another user
+        assert pathlib.Path(f"/proc/{program.pid}").stat().st_uid == 0
+        assert "Max core file size        0                    0" in pathlib.Path(f"/proc/{program.pid}/limits").read_text()
+
+
+def test_off_is_said_in_the_log_and_puts_nothing_on(site):  # noqa: F811
+    monitor = site.start_monitor("--sandbox.mode=off")
+    assert [e["level"] for e in monitor.wait_event("sandbox.off")] == ["warn"]
+    assert state_of(monitor.pid)["Seccomp"] == "0"
