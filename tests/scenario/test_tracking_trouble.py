@@ -67,6 +67,24 @@ def test_events_minutes_apart(ads, firing, db, idle_s, path):
         assert (summary["state"], summary["events"], summary["tracked"], summary["percent_tracked"]) == ("complete", 7, 8, 100)
 
 
+@pytest.mark.parametrize("path, outcome", [("/once-reset", "tracked"), ("/reset", "failed")])
+def test_a_receiver_that_ends_every_kept_connection_gets_a_request_twice_at_most(ads, sink, firing, db, path, outcome):
+    """One kept connection dies of it, and the other kept ones are not tried: the second time is a fresh one."""
+    host = next(iter(sink.ports))
+    db.run("UPDATE trace_policy SET tracking_retries = 0")
+    for n in range(5):   # five connections at once, all kept
+        view = ads.plan([("impression", 0, sink.url(host, "/ok")), ("start", 0, sink.url(host, "/slow/500")),
+                         ("complete", FIVE_MINUTES_S * 1000, sink.url(host, f"{path}?{n}"))])
+    firing("--tracking.host_concurrency=8")
+    db.wait_for("SELECT count(*) = 5 FROM tracking_events WHERE event = 'start' AND state = 'tracked'")
+    assert len(sink.open) == 5
+    db.run("DELETE FROM tracking_events WHERE event = 'complete' AND request_id <> %s", view)
+    ads.forward(FIVE_MINUTES_S)
+    ads.settled()
+    assert ads.state(view)["complete"] == outcome
+    assert len(sink.hits("?4")) == 2
+
+
 def test_an_answer_that_breaks_off(ads, sink, firing, db):
     """Half of the answer's first line, then a reset: sent again unless it is billed; that one is of unknown fate, and says so."""
     host = next(iter(sink.ports))

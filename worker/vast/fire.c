@@ -34,7 +34,11 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
     return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
-/* The connection stands; what follows is the request's first byte. */
+/*
+ * The connection stands; what follows is the request's first byte. When a kept connection died of it, libcurl
+ * takes the next kept one, and so on; one death is told and the others are spared: on_transfer asks for a
+ * fresh one.
+ */
 static int on_send(void *arg, char *remote, char *local, int remote_port, int local_port)
 {
     struct shot *s = arg;
@@ -44,6 +48,10 @@ static int on_send(void *arg, char *remote, char *local, int remote_port, int lo
     (void)local_port;
     if (s->fire->is_stopped) {
         s->is_stopped = true;
+        return CURL_PREREQFUNC_ABORT;
+    }
+    if (s->sends == 1 && !s->has_opened) {
+        s->wants_fresh = true;
         return CURL_PREREQFUNC_ABORT;
     }
     if (s->sends++ == 0)
@@ -160,7 +168,6 @@ static void set_options(struct shot *s)
     if (o->ca_file[0])
         curl_easy_setopt(easy, CURLOPT_CAINFO, o->ca_file);
     if (s->is_billing) { /* HTTP/2 may repeat a stream by itself */
-        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
         curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
         curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     }
@@ -171,25 +178,32 @@ bool fire_allows(const struct fire *f, const struct url *url, struct err *err)
     return allow_url(&f->allowed, url, err) && guard_allows_hop(url, &f->policy, err);
 }
 
-static void start_hop(struct shot *s)
+static bool put_on_wire(struct shot *s)
 {
     const char *href = arena_cstr(&s->arena, url_without_fragment(&s->url));
+    long is_fresh = s->is_billing || s->wants_fresh;
 
+    s->wants_fresh = false;
+    s->is_on_wire = href && curl_easy_setopt(s->easy, CURLOPT_URL, href) == CURLE_OK &&
+                    curl_easy_setopt(s->easy, CURLOPT_FRESH_CONNECT, is_fresh) == CURLE_OK &&
+                    curl_loop_add(s->fire->wire, s->easy, s);
+    return s->is_on_wire;
+}
+
+static void start_hop(struct shot *s)
+{
     if (s->fire->is_stopped) {
         fire_judge_stop(s);
         return end_soon(s, s->result.outcome);
     }
     if (!fire_allows(s->fire, &s->url, &s->result.err))
         return end_soon(s, FIRE_BLOCKED);
-    s->is_sent = s->is_reused = s->has_opened = s->is_guarded = s->is_body_cut = false;
+    s->is_sent = s->is_reused = s->has_opened = s->is_guarded = s->is_body_cut = s->wants_fresh = false;
     s->sends = 0;
     s->body_bytes = 0;
     s->error[0] = '\0';
-    if (href && curl_easy_setopt(s->easy, CURLOPT_URL, href) == CURLE_OK &&
-        curl_loop_add(s->fire->wire, s->easy, s)) {
-        s->is_on_wire = true;
+    if (put_on_wire(s))
         return;
-    }
     err_set(&s->result.err, ERR_INTERNAL, "libcurl did not take the request");
     end_soon(s, s->was_sent ? FIRE_FAILED : FIRE_RETRY);
 }
@@ -227,6 +241,8 @@ static void on_transfer(void *arg, CURL *easy, CURLcode code)
 
     curl_loop_remove(s->fire->wire, easy);
     s->is_on_wire = false;
+    if (s->wants_fresh && put_on_wire(s))
+        return;
     count_connections(s);
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     s->result.status = status >= 200 ? (int)status : 0;

@@ -25,6 +25,7 @@ struct shot {
     int64_t started_ms;
     /* this hop */
     bool is_sent, is_reused, has_opened, is_guarded, is_stopped, is_body_cut;
+    bool wants_fresh; /* a kept connection died: once more, on a new one */
     int sends;
     size_t body_bytes;
     struct err guard_err;
