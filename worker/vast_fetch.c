@@ -177,10 +177,25 @@ static bool follow(struct vast_session *s)
     return true;
 }
 
+/*
+ * Over plain HTTP the proxy's own 407 looks like an answer of the ad server. It is the proxy's unless that
+ * has let an answer through with these credentials before; an ad server that plays proxy is told the same.
+ */
+static bool is_refused_by_proxy(const struct vast_session *s)
+{
+    return s->head.status == 407 && s->head.has_proxy_authenticate && s->policy.has_proxy &&
+           !s->has_answered && str_equal(s->url.scheme, STR("http"));
+}
+
 static void end_transfer(struct vast_session *s, CURLcode code)
 {
+    bool is_refused = is_refused_by_proxy(s);
+
     s->has_answered |= s->head.status > 0;
-    if (code != CURLE_OK)
+    if (is_refused)
+        err_set(&s->err, ERR_PROXY_AUTH, "%.*s: the proxy asks for other credentials (407)",
+                STR_ARG(s->url.host));
+    else if (code != CURLE_OK)
         note_failure(s, code);
     vast_session_note_hop(s);
     if (is_worth_another(s)) {

@@ -8,7 +8,7 @@ import farm
 import pytest
 from adviews import AdViews
 from sink import Sink
-from stage import redirect
+from stage import Stage, redirect
 from whole import Site, own_db, own_server, site  # noqa: F401  (fixtures)
 
 INLINE = """<VAST version="4.2"><Ad id="a1"><InLine><AdSystem>s</AdSystem><AdTitle>t</AdTitle>{more}
@@ -79,6 +79,17 @@ def ads(db, pool, proxies):
 def sink():
     with Sink(farm.exit_addresses(2, first=220)) as made:
         yield made
+
+
+def test_a_proxy_that_refuses_our_credentials_is_to_blame_for_a_tag_too(ads, db, pool, worker):
+    """Its 407 is no answer of the ad server: the trace does not end as if there had been no ad."""
+    with Stage(auth=("user", "password")) as refusing:
+        db.run("DELETE FROM ip_rotation_pool")
+        pool.add(refusing)
+        worker()
+        row = ads.trace(ads.offer())
+    assert (row["status"], row["error_code"]) == ("failed", "proxy_auth")
+    assert pool.ip(refusing.address)["failure_count"] == 1
 
 
 def test_a_click_on_an_ad_tag_becomes_a_view(site, ads, web, db):
