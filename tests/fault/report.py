@@ -40,8 +40,16 @@ def judge(stand):
     with stand.cluster.connect(user="postgres") as connection, connection.cursor() as cursor:
         run = {"began": stand.began, "ended": ended, "interval_s": stand.options.interval_s, "lease_s": stand.options.trace_s * 1.5}
         check.put_evidence(cursor, stand.folder, run, stand.exits, stand.residue)
+        dump(stand, cursor)
         figures(stand, cursor)
         return rules(cursor)
+
+
+def dump(stand, cursor):
+    """The tables beside the ledgers, for whoever looks for the reason."""
+    for name in ("proof.requests", "trace_attempts", "ip_rotation_pool", "tracking_events", "tracking_attempts", "ip_pool_statistics"):
+        with open(stand.folder / f"{name.split('.')[-1]}.csv", "w", encoding="utf-8") as file:
+            cursor.copy_expert(f"COPY (SELECT * FROM {name}) TO STDOUT (FORMAT csv, HEADER)", file)
 
 
 def orphans(stand):
