@@ -19,6 +19,7 @@ struct heartbeat {
     struct heartbeat_options options;
     uv_timer_t timer;
     int64_t started_ms;
+    enum { LIVES, SAYS_GOODBYE, IS_GONE } last;
 };
 
 static void on_answer(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
@@ -26,6 +27,8 @@ static void on_answer(void *arg, PGresult *res, const char *sqlstate, const stru
     struct heartbeat *h = arg;
 
     (void)sqlstate;
+    if (h->last == SAYS_GOODBYE)
+        h->last = IS_GONE;
     if (err->code != ERR_OK) /* counted by the connection; the next beat tells it all again */
         return;
     if (spool_meet_server(h->options.spool, row_str(res, 0, row_column(res, "server"))))
@@ -48,9 +51,21 @@ void heartbeat_send(struct heartbeat *h)
     json_put_str(beat, "version", STR(TRACEPOOL_VERSION));
     json_put_int(beat, "started_ms_ago", loop_now_ms() - h->started_ms);
     json_put(beat, "counters", metrics_json(METRICS_EDGE));
-    json_put(beat, "spool_age_s", json_real((double)ship_age_ms(h->options.ship, loop_wall_ms()) / 1000));
+    if (h->last == LIVES)
+        json_put(beat, "spool_age_s", json_real((double)ship_age_ms(h->options.ship, loop_wall_ms()) / 1000));
     json_write(beat, &text);
     pg_send(h->options.pg, Q_HEARTBEAT, (const char *const[]){buf_cstr(&text)}, 0, on_answer, h);
+}
+
+bool heartbeat_goodbye(struct heartbeat *h)
+{
+    if (!pg_is_up(h->options.pg) || spool_unshipped_bytes(h->options.spool) > 0)
+        return true;
+    if (h->last == LIVES) {
+        h->last = SAYS_GOODBYE;
+        heartbeat_send(h);
+    }
+    return h->last == IS_GONE;
 }
 
 static void on_timer(uv_timer_t *timer)

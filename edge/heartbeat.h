@@ -23,6 +23,11 @@ struct heartbeat_options {
 struct heartbeat *heartbeat_create(const struct heartbeat_options *options);
 /* One now, out of turn. */
 void heartbeat_send(struct heartbeat *heartbeat);
+/*
+ * The last one, without the spool's age: nothing is left to ship, so nobody need look for it when we are
+ * silent. True when it is said, or can't be said; call it again until then.
+ */
+bool heartbeat_goodbye(struct heartbeat *heartbeat);
 void heartbeat_stop(struct heartbeat *heartbeat);
 /* When the loop has ended. */
 void heartbeat_free(struct heartbeat *heartbeat);

@@ -150,7 +150,7 @@ static void on_drain_check(uv_timer_t *timer)
     struct serve *s = container_of(timer, struct serve, check);
     bool is_late = loop_now_ms() >= s->drain_until_ms;
 
-    if (!is_drained(s) && !(is_late && spool_waiting(s->spool) == 0))
+    if (!(is_drained(s) && heartbeat_goodbye(s->heartbeat)) && !(is_late && spool_waiting(s->spool) == 0))
         return;
     log_info("edge.drained", kv("unshipped_bytes", spool_unshipped_bytes(s->spool)), kv("is_late", is_late));
     finish(s);

@@ -72,11 +72,15 @@ BEGIN
              AND e.updated_at > greatest(coalesce(v_tracked, '-infinity'), v_now - interval '1 day')) AS trouble
   HAVING min(trouble.since) > coalesce(v_tracked, '-infinity') AND max(trouble.until) > v_now - interval '5 minutes';
 
+  -- A host whose edges all fell silent, the last one without a goodbye (that has no age), is cut off or dead, and may have
+  -- clicks since then; what one child of several left, its siblings ship.
   RETURN QUERY
-  SELECT 'spool_age', h.host, max(h.spool_age_s)
+  SELECT 'spool_age', h.host,
+         coalesce(max(h.spool_age_s) FILTER (WHERE h.seen_at > v_live), round(extract(epoch FROM v_now - max(h.seen_at))::numeric, 1))
     FROM process_heartbeats h
-   WHERE h.program = 'edge' AND h.seen_at > v_live AND h.spool_age_s IS NOT NULL
-   GROUP BY h.host;
+   WHERE h.program = 'edge' AND h.seen_at > v_now - interval '1 day'
+   GROUP BY h.host
+  HAVING (array_agg(h.spool_age_s ORDER BY h.seen_at DESC))[1] IS NOT NULL;
 
   RETURN QUERY
   SELECT 'credentials_age', v.provider,

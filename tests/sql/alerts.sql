@@ -170,5 +170,28 @@ UPDATE alert_notices SET created_at = clock_timestamp() - interval '25 hours', n
 SELECT is(take(), '', 'after a day');
 SELECT is((SELECT count(*) FROM alert_notices WHERE given_up_at IS NOT NULL), 2::bigint, 'they are given up');
 
+-- The spool of an edge that nobody hears: it counts from its last word, unless that was a goodbye.
+DELETE FROM process_heartbeats;
+CREATE FUNCTION beat(p_edge text, p_host text, p_age numeric, p_ago interval) RETURNS void LANGUAGE sql AS $$
+  SELECT process_heartbeat(jsonb_build_object('incarnation', p_edge, 'program', 'edge', 'host', p_host, 'pid', 1, 'spool_age_s', p_age));
+  UPDATE process_heartbeats SET seen_at = seen_at - p_ago WHERE incarnation = p_edge;
+$$;
+CREATE FUNCTION spool_ages() RETURNS text LANGUAGE sql AS $$
+  SELECT coalesce(string_agg(subject || ' ' || round(value), ', ' ORDER BY subject), '')
+    FROM alert_levels('{}', '{}', 30000, 0) WHERE rule = 'spool_age'
+$$;
+SELECT beat('a.1', 'a', 3, '0');
+SELECT is(spool_ages(), 'a 3', 'one that is heard says how old its oldest click is');
+SELECT beat('a.2', 'a', 0, '5 minutes');
+SELECT is(spool_ages(), 'a 3', 'a dead sibling''s clicks are its business');
+SELECT beat('b.1', 'b', 0, '5 minutes');
+SELECT is(spool_ages(), 'a 3, b 300', 'one that fell silent may have clicks since its last word');
+SELECT beat('b.2', 'b', NULL, '1 minute');
+SELECT is(spool_ages(), 'a 3', 'unless the last one said goodbye');
+SELECT beat('b.1', 'b', 0, '2 days');
+SELECT beat('a.1', 'a', 0, '2 days');
+SELECT beat('a.2', 'a', 0, '2 days');
+SELECT is(spool_ages(), '', 'after a day nobody looks for it any more');
+
 SELECT * FROM finish();
 ROLLBACK;
