@@ -76,7 +76,7 @@ def pauses(rng, seconds):
 
 def plan(seed, seconds, only=None):
     """The faults of that seed, in order. only: names to choose from."""
-    rng = random.Random(f"tracepool {seed} {seconds}")
+    rng = random.Random(f"tracepool {seed} {seconds:g}")
     share = 1 if seconds >= SHORT_S else SHORTEST
     kinds = [kind for kind in KINDS if only is None or kind[0] in only]
     deck, faults = [], []
