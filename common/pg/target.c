@@ -220,6 +220,11 @@ static void put_keepalive(struct pg_params *p, const struct pg_target *t, int64_
         put_number(p, "connect_timeout", (connect_timeout_ms + 999) / 1000);
 }
 
+/* The same for the server, which by default keeps the session of a host that vanished for two hours: so long
+ * its name stands in pg_stat_activity, and whoever asks there takes it for alive. */
+static const char server_keepalives[] = " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2"
+                                        " -c tcp_keepalives_count=3 -c tcp_user_timeout=10000";
+
 static void put_addresses(struct pg_params *p, const struct pg_target *t, const struct pg_address *addresses,
                           int n, int first)
 {
@@ -264,8 +269,8 @@ void pg_params_init(struct pg_params *p, const struct pg_target *t, const struct
     put(p, "application_name", extras->application_name);
     put(p, "client_encoding", "UTF8");
     if (extras->statement_timeout_ms > 0) {
-        buf_printf(&p->options, "%s -c statement_timeout=%lld", option_value(t, "options"),
-                   (long long)extras->statement_timeout_ms);
+        buf_printf(&p->options, "%s -c statement_timeout=%lld%s", option_value(t, "options"),
+                   (long long)extras->statement_timeout_ms, server_keepalives);
         put(p, "options", buf_cstr(&p->options));
     }
     p->keywords[p->n] = NULL;

@@ -8,6 +8,10 @@
 
 #include <string.h>
 
+#define KEEPALIVES                                                                                           \
+    " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"                       \
+    " -c tcp_user_timeout=10000"
+
 static const struct pg_extras extras = {"tracepool-test", 2000, 6000};
 
 static const char *value_of(const struct pg_params *p, const char *keyword)
@@ -128,7 +132,7 @@ static void test_params_bring_the_timeouts(void **state)
     expect_param(&p, "keepalives_count", "3");
     expect_param(&p, "application_name", "tracepool-test");
     expect_param(&p, "client_encoding", "UTF8");
-    expect_param(&p, "options", " -c statement_timeout=6000");
+    expect_param(&p, "options", " -c statement_timeout=6000" KEEPALIVES);
     pg_params_finish(&p);
     pg_target_finish(&t);
 }
@@ -145,7 +149,7 @@ static void test_params_respect_what_was_asked_for(void **state)
     (void)state;
     assert_true(pg_target_init(&t, url, &err));
     pg_params_init(&p, &t, NULL, 0, 0, &extras);
-    expect_param(&p, "options", "-c search_path=x -c statement_timeout=6000");
+    expect_param(&p, "options", "-c search_path=x -c statement_timeout=6000" KEEPALIVES);
     expect_param(&p, "keepalives_idle", "7");
     expect_param(&p, "connect_timeout", "9");
     expect_param(&p, "application_name", "tracepool-test"); /* the rescue looks for it */
