@@ -3,9 +3,11 @@
  *
  * Each function returns WAIT, or the event that is known already. conn.c decides what follows.
  */
+#include "common/log.h"
 #include "common/loop.h"
 #include "common/metrics.h"
 #include "common/pg/internal.h"
+#include "common/pg/tls.h"
 
 #include <string.h>
 #include <sys/random.h>
@@ -30,12 +32,28 @@ static void on_addresses(void *arg, const struct pg_address *addresses, int n, c
     pg_step(pg, err->code == ERR_OK ? PG_EV_OK : PG_EV_FAIL);
 }
 
+/* Once, whatever number of connections a process has. */
+static void warn_of_plain_text(const struct pg_target *t)
+{
+    static bool was_said;
+
+    if (!was_said && pg_tls_is_optional(t))
+        log_warn("database.plain_text",
+                 kv("advice",
+                    "its sslmode lets the connection to another machine go without TLS: use require, "
+                    "better verify-full with sslrootcert"));
+    was_said = was_said || pg_tls_is_optional(t);
+}
+
 static enum pg_event enter_resolving(struct pg *pg)
 {
     pg->err = (struct err){.code = ERR_OK};
     pg->is_read_only = false;
-    if (!pg->target.options && !pg_target_init(&pg->target, pg->options.url, &pg->err))
-        return PG_EV_FAIL;
+    if (!pg->target.options) {
+        if (!pg_target_init(&pg->target, pg->options.url, &pg->err))
+            return PG_EV_FAIL;
+        warn_of_plain_text(&pg->target);
+    }
     if (pg_resolve_literals(&pg->target, pg->addresses, &pg->naddresses))
         return PG_EV_OK;
     pg->resolve = pg_resolve_start(pg->options.loop, &pg->target, on_addresses, pg, &pg->err);

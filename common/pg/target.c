@@ -3,6 +3,8 @@
  */
 #include "common/pg/target.h"
 
+#include "common/pg/tls.h"
+
 #include <arpa/inet.h>
 #include <assert.h>
 #include <ctype.h>
@@ -159,21 +161,27 @@ bool pg_target_init(struct pg_target *t, const char *url, struct err *err)
 {
     PQconninfoOption *given = parse(url, err);
 
+    bool is_tls_said = false;
+
     *t = (struct pg_target){0};
     if (!given)
         return false;
     t->options = PQconndefaults();
     if (t->options) {
+        is_tls_said = pg_tls_is_said(t->options, given);
         prefer_writable(t->options, given);
         merge(t->options, given);
     }
     PQconninfoFree(given);
     if (!t->options)
         return err_set(err, ERR_BAD_SETTING, "libpq's defaults can't be read; is PGSERVICE a known service?");
-    if (list_hosts(t, err))
-        return true;
-    pg_target_finish(t);
-    return false;
+    if (!list_hosts(t, err)) {
+        pg_target_finish(t);
+        return false;
+    }
+    if (!is_tls_said)
+        pg_tls_require(t);
+    return true;
 }
 
 void pg_target_finish(struct pg_target *t)

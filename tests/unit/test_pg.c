@@ -5,7 +5,9 @@
 
 #include "common/pg/internal.h"
 #include "common/pg/row.h"
+#include "common/pg/tls.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define KEEPALIVES                                                                                           \
@@ -181,6 +183,58 @@ static void test_of_several_hosts_the_writable_one_is_taken(void **state)
     pg_target_finish(&t);
 }
 
+static const char *sslmode_of(const char *url)
+{
+    static char mode[32];
+    struct pg_target t;
+    struct err err;
+
+    assert_true(pg_target_init(&t, url, &err));
+    for (const PQconninfoOption *o = t.options; o->keyword; o++)
+        if (strcmp(o->keyword, "sslmode") == 0)
+            snprintf(mode, sizeof(mode), "%s%s", o->val, pg_tls_is_optional(&t) ? " in the clear" : "");
+    pg_target_finish(&t);
+    return mode;
+}
+
+static void test_another_machine_is_asked_for_tls(void **state)
+{
+    static const struct {
+        const char *url, *mode;
+    } cases[] = {
+        {"postgresql://u@db.example/app", "require"},
+        {"postgresql://u@192.0.2.1/app", "require"},
+        {"postgresql://u@[2001:db8::1]/app", "require"},
+        {"host=db.example hostaddr=192.0.2.1", "require"},
+        {"host=/run/postgresql,db.example", "require"},
+        {"host=localhost,10.0.0.1", "require"},
+        {"host=db.example sslrootcert=/etc/ssl/db.pem", "verify-full"},
+        {"host=db.example sslmode=verify-ca sslrootcert=/etc/ssl/db.pem", "verify-ca"},
+        {"host=db.example sslmode=disable", "disable in the clear"},
+        {"host=db.example sslmode=prefer", "prefer in the clear"},
+        {"host=db.example sslmode=allow", "allow in the clear"},
+        {"host=localhost sslmode=disable", "disable"},
+        {"host=/run/postgresql", "prefer"},
+        {"dbname=app", "prefer"},
+        {"host=localhost", "prefer"},
+        {"host=127.0.0.5", "prefer"},
+        {"postgresql://u@[::1]/app", "prefer"},
+        {"host=db.example hostaddr=127.0.0.1", "prefer"},
+        {"host=localhost hostaddr=192.0.2.1", "require"},
+        {"host=127.example", "require"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_string_equal(sslmode_of(cases[i].url), cases[i].mode);
+    setenv("PGSSLMODE", "disable", 1);
+    assert_string_equal(sslmode_of("host=db.example"), "disable in the clear");
+    unsetenv("PGSSLMODE");
+    setenv("PGSSLROOTCERT", "/etc/ssl/db.pem", 1);
+    assert_string_equal(sslmode_of("host=db.example"), "verify-full");
+    unsetenv("PGSSLROOTCERT");
+}
+
 static void test_environment_fills_what_the_string_leaves_out(void **state)
 {
     struct pg_target t;
@@ -302,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_params_keep_the_name_beside_its_addresses),
         cmocka_unit_test(test_params_bring_the_timeouts),
         cmocka_unit_test(test_of_several_hosts_the_writable_one_is_taken),
+        cmocka_unit_test(test_another_machine_is_asked_for_tls),
         cmocka_unit_test(test_params_respect_what_was_asked_for),
         cmocka_unit_test(test_environment_fills_what_the_string_leaves_out),
         cmocka_unit_test(test_errors_never_quote_the_string),
