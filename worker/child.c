@@ -264,12 +264,6 @@ static void finish(struct child *c)
     secrets_finish(&c->secrets);
 }
 
-int child_run(const struct conf *conf, const struct proc_child *me)
-{
-    struct child *c = calloc(1, sizeof(*c));
-    struct launcher *launcher;
-    int left;
-
 static bool restrict_files_and_calls(const struct conf *conf)
 {
     SCOPED_VALUE(sandbox_paths) paths = {.n = 0};
@@ -285,6 +279,12 @@ static bool restrict_files_and_calls(const struct conf *conf)
     log_error("sandbox.failed", kv_err(&err));
     return false;
 }
+
+int child_run(const struct conf *conf, const struct proc_child *me)
+{
+    struct child *c = calloc(1, sizeof(*c));
+    struct launcher *launcher;
+    int left;
 
     if (!c)
         abort();
