@@ -32,8 +32,8 @@ struct keep {
     struct keep_list spooling, urgent, sending;
     uv_timer_t timer;
     struct buf json;
-    size_t limit;         /* clicks in the next statement: fewer after a refusal */
-    bool is_quarantining; /* the only one in sending is being put aside */
+    size_t limit;   /* clicks in the next statement: fewer after a refusal */
+    bool is_asking; /* a statement is under way, perhaps for clicks that do not wait any more */
     bool is_stopped;
     struct log_gate gate;
 };
@@ -104,7 +104,7 @@ static void on_quarantined(void *arg, PGresult *res, const char *sqlstate, const
     (void)sqlstate;
     if (k->is_stopped)
         return;
-    k->is_quarantining = false;
+    k->is_asking = false;
     if (err->code != ERR_OK) {
         take_back(k);
         return;
@@ -117,7 +117,7 @@ static void on_quarantined(void *arg, PGresult *res, const char *sqlstate, const
 
 static void quarantine(struct keep *k, const char *sqlstate, const struct err *why)
 {
-    k->is_quarantining = true;
+    k->is_asking = true;
     quarantine_send(k->pg, k->incarnation, k->sending.first->payload, sqlstate, why, on_quarantined, k);
 }
 
@@ -128,6 +128,7 @@ static void on_recorded(void *arg, PGresult *res, const char *sqlstate, const st
     (void)res;
     if (k->is_stopped)
         return;
+    k->is_asking = false;
     if (err->code == ERR_OK) {
         k->limit = BATCH;
         while (k->sending.first) {
@@ -162,13 +163,17 @@ static void put_clicks(struct keep *k)
     buf_append_char(&k->json, ']');
 }
 
-/* pg_send copies: what is sent may be answered and gone before the server has replied. */
+/*
+ * pg_send copies: what is sent may be answered and gone before the server has replied. Then sending is empty,
+ * but the reply is still to come, and must find no click of a later statement there.
+ */
 static void send_next(struct keep *k)
 {
     char now[24];
 
-    if (!k->urgent.first || k->sending.first || k->is_quarantining || !pg_is_up(k->pg))
+    if (!k->urgent.first || k->is_asking || !pg_is_up(k->pg))
         return;
+    k->is_asking = true;
     put_clicks(k);
     snprintf(now, sizeof(now), "%" PRId64, loop_wall_ms());
     pg_send(k->pg, Q_RECORD_CLICKS, (const char *const[]){buf_cstr(&k->json), now}, 0, on_recorded, k);

@@ -252,6 +252,24 @@ static void test_an_answer_after_its_time_changes_nothing(void **state)
     assert_over(one, false);
 }
 
+/* Found by tests/fault: the later click was answered as kept, and then its own statement failed. */
+static void test_a_late_answer_is_none_for_a_later_click(void **state)
+{
+    (void)state;
+    is_full = true;
+    wait_for_answer(add(0)); /* its statement is still under way */
+    add(1);
+    assert_int_equal(nasked, 1);
+    database_says(0, "00000");
+    assert_int_equal(ones[1].nanswers, 0);
+    assert_int_equal(nasked, 2);
+    assert_string_equal(asked[1].text, "[{\"n\":1}]");
+    database_says(1, "");
+    assert_int_equal(ones[1].nanswers, 0);
+    wait_for_answer(&ones[1]);
+    assert_false(ones[1].is_kept);
+}
+
 static void test_a_lost_connection_is_asked_again(void **state)
 {
     struct one *one;
@@ -353,6 +371,7 @@ int main(void)
         keep_test(test_behind_a_hanging_sync_nobody_waits_for_it),
         keep_test(test_neither_in_time_is_said),
         keep_test(test_an_answer_after_its_time_changes_nothing),
+        keep_test(test_a_late_answer_is_none_for_a_later_click),
         keep_test(test_a_lost_connection_is_asked_again),
         keep_test(test_a_refused_click_is_put_aside_and_stops_no_other),
         keep_test(test_time_runs_out_while_it_is_put_aside),
