@@ -1,33 +1,34 @@
 #!/usr/bin/env bash
 # Brings a database to this folder's schema: numbered files once each, functions whenever they changed.
 #
-#   migrations/apply.sh [--database URL]
+#   migrations/apply.sh [--database URL] [--passwords DIR]
 #
 # Without --database: DATABASE_URL, else the text of the file TRACEPOOL_DATABASE_URL_FILE, else psql's own PG* variables.
 # A password reaches psql through its environment, never through a command line. Run it as the schema's owner, who needs
 # CREATEROLE the first time, and directly, not through a transaction pooler. Safe to run twice, and by two at once: the second waits.
+# --passwords: files named after roles (tracepool_edge, ..._worker, ..._monitor, ..._admin, ..._readonly), those that
+# there are, become their passwords. psql turns them into SCRAM verifiers, so the server's log sees none.
 # Exit 0 when the schema is up to date, 1 when something failed (and then that file changed nothing), 2 usage.
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 lock_key=7235281961   # any number that nothing else in the database locks
+roles='tracepool_edge tracepool_worker tracepool_monitor tracepool_admin tracepool_readonly'
 url=${DATABASE_URL:-}
+passwords='' bare_url='' url_password=''
+# shellcheck source=migrations/split-url.sh
+. "$here/split-url.sh"
 
 say_and_leave() { printf 'apply.sh: %s\n' "$2" >&2; exit "$1"; }
 sha() { sha256sum < "$1" | cut -d ' ' -f 1; }
 quoted() { printf "'%s'" "${1//\'/\'\'}"; }
 names() { local IFS=,; set -- "${@##*/}"; printf '%s' "${*%.sql}"; }
-percent_decoded() { local s=${1//\\/\\\\}; printf '%b' "${s//%/\\x}"; }
 
-# Moves a password out of the URL into PGPASSWORD, since everybody may read command lines.
+# Moves a password out of the URL into PGPASSWORD.
 hide_password() {
-  if [[ $url =~ ^(postgres(ql)?://[^/?#@:]*):([^@/]*)@(.*)$ ]]; then
-    url="${BASH_REMATCH[1]}@${BASH_REMATCH[4]}"
-    PGPASSWORD=$(percent_decoded "${BASH_REMATCH[3]}")
-    export PGPASSWORD
-  elif [[ $url =~ [?\&\ ]password= || $url == password=* ]]; then
-    say_and_leave 2 'give the password as postgres://USER:PASSWORD@..., PGPASSWORD or PGPASSFILE'
-  fi
+  split_url "$url" || say_and_leave 2 'give the password as postgres://USER:PASSWORD@..., PGPASSWORD or PGPASSFILE'
+  url=$bare_url
+  [[ -z $url_password ]] || export PGPASSWORD=$url_password
 }
 
 # The psql statements for one numbered file.
@@ -115,17 +116,50 @@ SQL
   for file in "${functions[@]}"; do one_function "$file"; done
   cat <<SQL
 DELETE FROM schema_functions WHERE name <> ALL ('{$(names "${functions[@]}")}');
+SELECT close_doors() \\g /dev/null
 COMMIT;
-\\echo schema is at version :version
 SQL
+}
+
+# The files of --passwords, and psql's dialogue for them: each password is asked for twice. Without a terminal (setsid)
+# psql reads it from its standard input, where no command line and no statement shows it.
+password_files() {
+  local role
+  [[ -n $passwords ]] || return 0
+  for role in $roles; do [[ ! -e $passwords/$role ]] || printf '%s\n' "$role"; done
+}
+
+check_passwords() {
+  [[ -z $passwords || -d $passwords ]] || say_and_leave 2 "--passwords: there is no folder $passwords"
+  [[ -z $passwords || -n $(password_files) ]] || say_and_leave 2 "--passwords: no file in $passwords is named after a role ($roles)"
+  local role
+  for role in $(password_files); do
+    [[ $(grep -c . "$passwords/$role") == 1 && $(grep -c '' "$passwords/$role") == 1 ]] ||
+      say_and_leave 2 "--passwords: $passwords/$role is not one line"
+  done
+}
+
+password_commands() {
+  local role
+  for role in $(password_files); do printf '\\password %s\n\\echo password of %s is set\n' "$role" "$role"; done
+}
+
+answers() {
+  local role password
+  for role in $(password_files); do
+    password=$(< "$passwords/$role")
+    printf '%s\n%s\n' "$password" "$password"
+  done
 }
 
 while (($# > 0)); do
   case $1 in
     --database) (($# > 1)) || say_and_leave 2 '--database needs a URL'; url=$2; shift 2 ;;
     --database=*) url=${1#*=}; shift ;;
-    --help) sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
-    *) say_and_leave 2 "unknown argument $1 (--database URL, --help)" ;;
+    --passwords) (($# > 1)) || say_and_leave 2 '--passwords needs a folder'; passwords=$2; shift 2 ;;
+    --passwords=*) passwords=${1#*=}; shift ;;
+    --help) sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    *) say_and_leave 2 "unknown argument $1 (--database URL, --passwords DIR, --help)" ;;
   esac
 done
 command -v psql > /dev/null || say_and_leave 1 'psql is not installed (Debian: postgresql-client)'
@@ -135,6 +169,7 @@ fi
 shopt -s nullglob
 files=("$here"/[0-9]*.sql) functions=("$here"/functions/*.sql)
 ((${#files[@]} > 0)) || say_and_leave 1 "no numbered files in $here"
+check_passwords
 hide_password
 
 # The whole script is made before psql starts, so that a badly named file stops it before anything ran.
@@ -145,6 +180,13 @@ trap 'rm -f -- "$script"' EXIT
   opening
   for file in "${files[@]}"; do numbered "$file"; done
   closing
+  password_commands
+  printf '\\echo schema is at version :version\n'
 } > "$script"
 export PGAPPNAME=tracepool-migrate
-psql ${url:+--dbname="$url"} --no-psqlrc --quiet --set ON_ERROR_STOP=1 --file "$script" || exit 1
+run=(psql ${url:+--dbname="$url"} --no-psqlrc --quiet --set ON_ERROR_STOP=1 --file "$script")
+if [[ -n $passwords ]]; then
+  answers | setsid --wait "${run[@]}" 2> >(grep -v '^Enter ' >&2) || exit 1
+else
+  "${run[@]}" || exit 1
+fi

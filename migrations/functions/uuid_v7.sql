@@ -13,4 +13,6 @@ AS $$
            'hex')::uuid
 $$;
 COMMENT ON FUNCTION uuid_v7() IS 'A time-ordered UUID, by the database''s clock.';
--- Everybody who may insert a row may have an id for it: the one function that stays open to PUBLIC.
+-- Who inserts a row gets an id for it.
+REVOKE ALL ON FUNCTION uuid_v7() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION uuid_v7() TO tracepool_edge, tracepool_worker, tracepool_monitor, tracepool_admin;

@@ -87,9 +87,9 @@ $$, 'search_path is pinned on every function');
 SELECT is_empty($$
   SELECT p.proname
     FROM pg_proc p
-   WHERE p.pronamespace = 'public'::regnamespace AND p.proname <> 'uuid_v7'
+   WHERE p.pronamespace = 'public'::regnamespace
      AND (p.proacl IS NULL OR EXISTS (SELECT FROM aclexplode(p.proacl) AS a WHERE a.grantee = 0))
-$$, 'no function but uuid_v7 may be called by everybody');
+$$, 'no function may be called by everybody');
 
 -- The rules are one row.
 SELECT results_eq('SELECT cooldown_s, unhealthy_after, max_retries, queue_ttl_s, retention_days FROM trace_policy',
