@@ -14,6 +14,12 @@
     X(HTTP_REFUSED,           HTTP,    COUNTER,   "tracepool_http_refused_total",         "",                     "HTTP requests refused before anybody looked at them: malformed, too large or too slow.") \
     X(HTTP_CROWDED_OUT,       HTTP,    COUNTER,   "tracepool_http_crowded_out_total",     "",                     "HTTP connections closed because there were too many.") \
     X(TRACES_RUNNING,        WORKER,  GAUGE,     "tracepool_traces_running",             "",                      "Traces that hold a proxy now.")     \
+    X(LIMIT_NONE,            WORKER,  GAUGE,     "tracepool_worker_limit",               "by=\"none\"",           "Children whose traces at once this limits now.") \
+    X(LIMIT_SLOTS,           WORKER,  GAUGE,     "tracepool_worker_limit",               "by=\"slots\"",          "Children whose traces at once this limits now.") \
+    X(LIMIT_FREE_IPS,        WORKER,  GAUGE,     "tracepool_worker_limit",               "by=\"free_ips\"",       "Children whose traces at once this limits now.") \
+    X(LIMIT_BROWSER,         WORKER,  GAUGE,     "tracepool_worker_limit",               "by=\"browser_slots\"",  "Children whose traces at once this limits now.") \
+    X(LIMIT_DATABASE,        WORKER,  GAUGE,     "tracepool_worker_limit",               "by=\"database\"",       "Children whose traces at once this limits now.") \
+    X(CONCURRENCY_TARGET,    WORKER,  GAUGE,     "tracepool_worker_concurrency_target",  "",                      "Traces that children may hold at once: worker.slots, fewer while the database is slow.") \
     X(TRACES_CLAIMED,        WORKER,  COUNTER,   "tracepool_traces_claimed_total",       "",                      "Traces taken from the queue.")      \
     X(TRACES_COMPLETED,      WORKER,  COUNTER,   "tracepool_traces_total",               "status=\"completed\"",  "Traces ended, by the row's new status.") \
     X(TRACES_FAILED,         WORKER,  COUNTER,   "tracepool_traces_total",               "status=\"failed\"",     "Traces ended, by the row's new status.") \

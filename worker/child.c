@@ -22,21 +22,24 @@ static const char *const channels[] = {"tracepool_requests", "tracepool_batches"
 
 static void on_rows(void *arg, const PGresult *res, const char *batch, int64_t sent_ms)
 {
-    child_add_rows(arg, res, batch, sent_ms);
+    struct child *c = arg;
+
+    pace_database_took(&c->pace, c->claims.sent_us);
+    child_add_rows(c, res, batch, sent_ms);
 }
 
 static int free_slots(void *arg)
 {
-    const struct child *c = arg;
-    int64_t left = c->conf->worker_slots - c->ntraces;
+    struct child *c = arg;
 
-    return left > 0 ? (int)left : 0;
+    return pace_room(&c->pace);
 }
 
 static void on_claim_lost(void *arg)
 {
     struct child *c = arg;
 
+    pace_database_took(&c->pace, c->claims.sent_us);
     upkeep_claim_lost(&c->upkeep);
 }
 
@@ -44,6 +47,7 @@ static void on_stored(void *arg)
 {
     struct child *c = arg;
 
+    pace_database_took(&c->pace, c->finish.sent_us);
     claims_resume(&c->claims);
 }
 
@@ -237,6 +241,7 @@ static void start(struct child *c, struct launcher *launcher)
     c->claims.arg = c;
     tracking_init(&c->tracking, &c->loop, c->conf, c->pg, c->me->incarnation, on_nothing_asked, c);
     upkeep_start(&c->upkeep, c);
+    pace_start(&c->pace, c);
     if (c->me->is_child) {
         c->control.on_parent_gone = on_parent_gone;
         c->control.on_sibling_dead = on_sibling_dead;
@@ -252,6 +257,7 @@ static void finish(struct child *c)
     loop_signals_stop(&c->signals);
     uv_close((uv_handle_t *)&c->drain, NULL);
     upkeep_close(&c->upkeep);
+    pace_close(&c->pace);
     claims_close(&c->claims);
     finish_close(&c->finish);
     tracking_close(&c->tracking);

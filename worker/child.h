@@ -14,6 +14,7 @@
 #include "worker/claims.h"
 #include "worker/finish.h"
 #include "worker/modes.h"
+#include "worker/pace.h"
 #include "worker/secrets.h"
 #include "worker/trace.h"
 #include "worker/tracking.h"
@@ -29,6 +30,7 @@ struct child {
     struct ads ads;
     struct secrets secrets;
     struct claims claims;
+    struct pace pace;
     struct finish finish;
     struct upkeep upkeep;
     struct tracking tracking;

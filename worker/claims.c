@@ -122,6 +122,7 @@ static void note_short(struct claims *c)
 
 static void note_claim(struct claims *c, int rows)
 {
+    c->is_short = rows < c->asked;
     if (c->batch[0]) {
         if (rows == 0)
             c->wants_settle = true;
@@ -269,6 +270,18 @@ void claims_resume(struct claims *c)
     if (c->nbatches > 0 && c->next_batch >= c->nbatches)
         c->wants_batches = true;
     ask_next(c);
+}
+
+bool claims_want_work(const struct claims *c)
+{
+    bool is_continuous = strcmp(c->conf->worker_mode, "continuous") == 0;
+
+    return !c->is_stopped && ((c->wants_claim && is_continuous) || c->next_batch < c->nbatches);
+}
+
+bool claims_came_short(const struct claims *c)
+{
+    return !c->is_stopped && c->is_short;
 }
 
 void claims_stop(struct claims *c)

@@ -28,6 +28,7 @@ struct claims {
     bool wants_full;    /* the last claim came back short: look everywhere */
     bool wants_batches; /* which batches are open? */
     bool wants_settle;
+    bool is_short;      /* the last claim found less than was asked for */
     bool is_full;                                /* the claim on its way is a full scan */
     int asked;                                   /* slots of the claim on its way */
     int64_t sent_us;                             /* when */
@@ -60,6 +61,10 @@ void claims_wake(struct claims *c);
 void claims_wake_batches(struct claims *c);
 /* Slots became free: goes on if the queue had more than there was room for. */
 void claims_resume(struct claims *c);
+/* There may be work for us, if there were slots. */
+bool claims_want_work(const struct claims *c);
+/* The last claim found less than there was room for. */
+bool claims_came_short(const struct claims *c);
 /* No more claims; what is on its way is still delivered. */
 void claims_stop(struct claims *c);
 

@@ -206,6 +206,7 @@ static enum trace_event enter_browser(struct trace *t)
     }
     if (t->is_sample)
         request.evidence = 0; /* what is kept belongs to the result */
+    t->used_browser = true;
     t->page = browser_start(browser, &t->arena, &request, on_page_done, t);
     arm_deadline(t, ends_ms + TRACER_GRACE_MS);
     return EV_WAIT;
@@ -245,6 +246,7 @@ static enum trace_event enter_finishing(struct trace *t)
     t->page = NULL;
     if (!t->is_sample)
         t->ended_ms = loop_now_ms();
+    pace_trace_ended(&t->child->pace, t->used_browser);
     arm_deadline(t, t->lease_until_ms);
     finish_add(&t->child->finish, t);
     return EV_WAIT;

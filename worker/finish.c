@@ -6,6 +6,7 @@
 #include "common/buf.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/loop.h"
 #include "common/metrics.h"
 #include "common/pg/row.h"
 #include "worker/queries_worker.h"
@@ -293,6 +294,7 @@ static void send_batch(struct finish *f)
     if (ads)
         json_write(ads, &ads_text);
     values[2] = buf_cstr(&ads_text);
+    f->sent_us = loop_now_us();
     pg_send(f->pg, f->is_return ? Q_GIVE_BACK : ads ? Q_FINISH_WITH_ADS : Q_FINISH, values, 0, on_answer, f);
 }
 

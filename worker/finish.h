@@ -20,6 +20,7 @@ struct finish {
     struct trace *first, *last;       /* waiting */
     struct trace *sent[FINISH_BATCH]; /* on their way; NULL where one went away meanwhile */
     int nsent;
+    int64_t sent_us;           /* when: loop clock */
     bool is_return;            /* what was sent is handed back rather than finished */
     const char *tracking_mode; /* the setting; borrowed */
     int alone;                 /* this many statements carry one trace each: one of them is refused */

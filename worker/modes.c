@@ -60,6 +60,11 @@ bool modes_has_browser(const struct modes *m)
     return m->browser || m->launcher;
 }
 
+struct browser_counts modes_browser_counts(const struct modes *m)
+{
+    return m->browser ? browser_counts(m->browser) : (struct browser_counts){0};
+}
+
 bool modes_has_room(const struct modes *m)
 {
     struct browser_counts counts;

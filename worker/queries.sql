@@ -60,6 +60,10 @@ SELECT r.state, r.processed, r.succeeded, r.failed, r.errors, coalesce(o.claimed
 -- Nobody answered: the batch wants nothing any more. $1 uuid batch, $2 text reason
 SELECT close_batch($1::uuid, $2::text);
 
+-- name: scarce_countries
+-- Where something is due and no IP is free, for the log. $1 text[] countries we work for (NULL: all)
+SELECT array_to_string(scarce_countries($1::text[]), ',') AS countries;
+
 -- name: unknown_providers
 -- Providers of the pool that nobody configured: their IPs are never claimed.
 SELECT provider, ips

@@ -130,6 +130,7 @@ struct trace {
     json_t *ads; /* owned; what was found of an ad, for finish_traces_with_ads; NULL without one */
     struct trace_result *http;    /* mode auto: what HTTP found before the browser took over */
     struct trace_result *result;  /* in the arena; NULL when it did not come to one */
+    bool used_browser;            /* it took, or waited for, a place in the browser */
     bool is_sample;               /* HTTP's result stands already; the browser runs to compare */
     struct comparison compared;   /* of what both modes found */
     struct trace_result *browsed; /* what compared compares http with; NULL when not both came to an end */

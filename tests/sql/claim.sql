@@ -130,5 +130,34 @@ SELECT add_request('us', '1 s', 5);
 SELECT is((SELECT in_seconds(request_cursor) FROM claim_from('100 s', '1 day')), -100,
           'a request with priority leaves the cursor where it is');
 
+-- One request in the whole queue goes the short way (claim_one), by the same rules.
+DELETE FROM active_trace_requests;
+DELETE FROM ip_rotation_pool;
+SELECT add_request('us', '-1 hour') AS later \gset
+SELECT add_ips('us', 3), add_ips('de', 1);
+SELECT is(claimed(), 0::bigint, 'one request that is not due: nothing');
+DELETE FROM active_trace_requests;
+SELECT add_request('us', '3 s', 1) AS one \gset
+UPDATE ip_rotation_pool SET provider = 'nobody' WHERE ip_address = 'us-1';
+UPDATE active_trace_requests SET options = '{"mode": "http_only"}', revision = revision + 1,
+       offer_id = '01900000-0000-7000-8000-00000000000f' WHERE request_id = :'one';
+INSERT INTO offers (id, offer_name, tracer_mode, referrer) VALUES ('01900000-0000-7000-8000-00000000000f', 'lean', 'browser', 'https://r.example/');
+CREATE TEMP TABLE lean AS SELECT * FROM claim_traces(10, 'w2', 60000, NULL, NULL, NULL);
+SELECT is((SELECT (request_id, ip_address, attempt, offer_id, wait_ms / 1000, proxy_host, target_country)::text FROM lean),
+          format('(%s,us-2,1,01900000-0000-7000-8000-00000000000f,3,us-2,us)', :'one'), 'one request: the IP that rested longest and may be used');
+SELECT is((SELECT options->>'mode' FROM lean), 'http_only', 'its own options');
+SELECT is((SELECT options->>'referrer' FROM lean), 'https://r.example/', 'go over the offer''s');
+SELECT is((SELECT (request_cursor, ip_cursor) FROM lean), ((SELECT started_at FROM active_trace_requests), (ip('us-2')).free_at), 'and both cursors');
+SELECT is((request(:'one')).status, 'processing', 'it is processing');
+SELECT is(((request(:'one')).claimed_by, (request(:'one')).ip_assigned, in_seconds((request(:'one')).timeout_at))::text, '(w2,us-2,60)', 'for that worker');
+SELECT is(((ip('us-2')).status, (ip('us-2')).locked_by, (ip('us-2')).locked_by_request)::text, format('(locked,w2,%s)', :'one'), 'on that IP');
+SELECT is(claimed(), 0::bigint, 'and is not claimed twice');
+SELECT is(finish(:'one', 'ok'), 'completed', 'finish takes it');
+SELECT add_request('us') AS probed \gset
+UPDATE ip_rotation_pool SET is_healthy = false, status = 'failed', next_probe_at = now() - interval '1 s', revision = revision + 1 WHERE country = 'us';
+UPDATE ip_rotation_pool SET provider = 'other', locked_until = '-infinity', revision = revision + 1 WHERE country = 'us';
+SELECT is(claimed(), 1::bigint, 'without a healthy IP it goes as a probe');
+SELECT is((request(:'probed')).status, 'processing', 'all the same');
+
 SELECT * FROM finish();
 ROLLBACK;

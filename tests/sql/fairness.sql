@@ -74,6 +74,22 @@ SELECT add_clicks('small', 5, '0 s');
 SELECT is((SELECT count(*) FROM claim_traces(10, 'w1', 60000, NULL, NULL, NULL)), 5::bigint, 'a country without IPs delays no other');
 SELECT is(wal_bytes('SELECT * FROM claim_traces(10, ''w1'', 1000, NULL, NULL, NULL)'), 0::bigint, 'and is polled without a write');
 
+-- Where that is, the log says.
+SELECT is(scarce_countries(), '{de,fr}', 'scarce_countries: work, and no IP');
+SELECT is(scarce_countries('{fr,us}'), '{fr}', 'of the countries that a worker is for');
+SELECT add_clicks('small', 1, '-1 hour', 'gb');
+SELECT is(scarce_countries(), '{de,fr}', 'what is not due lacks nothing');
+DELETE FROM active_trace_requests WHERE target_country = 'gb';
+UPDATE ip_rotation_pool SET status = 'cooldown', locked_until = now() + interval '1 min' WHERE country = 'us' AND status = 'available';
+SELECT add_clicks('small', 1, '0 s');
+SELECT is(scarce_countries(), '{de,fr,us}', 'an IP that rests is not free');
+UPDATE ip_rotation_pool SET status = 'available', provider = 'nobody' WHERE country = 'us' AND status = 'cooldown';
+SELECT is(scarce_countries(), '{de,fr,us}', 'nor is one of an unknown provider');
+UPDATE ip_rotation_pool SET provider = 'other' WHERE provider = 'nobody';
+SELECT is(scarce_countries(), '{de,fr}', 'one that is free is enough');
+SELECT is(wal_bytes('SELECT scarce_countries()'), 0::bigint, 'asking writes nothing');
+DELETE FROM active_trace_requests WHERE target_country = 'us';
+
 -- Forgotten when nothing waits any more.
 UPDATE queue_offers SET listed_at = now() - interval '2 days';
 INSERT INTO queue_offers (country, offer_id, listed_at) SELECT 'fr', offer('flood'), now() - interval '2 days';

@@ -1,0 +1,38 @@
+/*
+ * pace.h - looks at what limits a child's traces at once, holds claims to it, and says so in log and metrics.
+ *
+ * What is seen is judged by limit.h. Here are the looks: how long claims and results take, or have been under
+ * way; how many traces wait for the browser; and, when a claim came back short, whether a country has work
+ * and no IP.
+ */
+#ifndef TRACEPOOL_WORKER_PACE_H
+#define TRACEPOOL_WORKER_PACE_H
+
+#include "worker/limit.h"
+
+#include <uv.h>
+
+enum { PACE_COUNTRIES_MAX = 128 };
+
+struct child;
+
+struct pace {
+    struct child *child;
+    struct limit limit;
+    uv_timer_t look;
+    bool is_asking;                     /* for countries without an IP */
+    int64_t asked_us, ask_from_ms;      /* when, and from when on it may be asked again */
+    char countries[PACE_COUNTRIES_MAX]; /* that have work and no IP: the last answer; "" for none */
+};
+
+void pace_start(struct pace *p, struct child *child);
+void pace_close(struct pace *p);
+
+/* Traces that may be claimed now; what holds back work that is wanted is noted. */
+int pace_room(struct pace *p);
+/* A claim, or results, took from sent_us (loop clock) until now. */
+void pace_database_took(struct pace *p, int64_t sent_us);
+/* A trace has its result. */
+void pace_trace_ended(struct pace *p, bool needed_browser);
+
+#endif
