@@ -9,6 +9,7 @@
 #include "common/loop.h"
 #include "common/metrics.h"
 #include "common/pg/row.h"
+#include "edge/clock.h"
 #include "edge/queries.h"
 
 #include <unistd.h>
@@ -52,7 +53,7 @@ void heartbeat_send(struct heartbeat *h)
     json_put_int(beat, "started_ms_ago", loop_now_ms() - h->started_ms);
     json_put(beat, "counters", metrics_json(METRICS_EDGE));
     if (h->last == LIVES)
-        json_put(beat, "spool_age_s", json_real((double)ship_age_ms(h->options.ship, loop_wall_ms()) / 1000));
+        json_put(beat, "spool_age_s", json_real((double)ship_age_ms(h->options.ship, clock_ms()) / 1000));
     json_write(beat, &text);
     pg_send(h->options.pg, Q_HEARTBEAT, (const char *const[]){buf_cstr(&text)}, 0, on_answer, h);
 }
@@ -72,7 +73,9 @@ static void on_timer(uv_timer_t *timer)
 {
     struct heartbeat *h = container_of(timer, struct heartbeat, timer);
 
-    metrics_set(METRIC_SPOOL_AGE_SECONDS, ship_age_ms(h->options.ship, loop_wall_ms()) / 1000);
+    if (spool_unshipped_bytes(h->options.spool) == 0 && spool_waiting(h->options.spool) == 0)
+        clock_settle();
+    metrics_set(METRIC_SPOOL_AGE_SECONDS, ship_age_ms(h->options.ship, clock_ms()) / 1000);
     spool_adopt(h->options.spool);
     heartbeat_send(h);
 }

@@ -12,6 +12,7 @@
 #include "common/metrics.h"
 #include "common/url.h"
 #include "edge/click.h"
+#include "edge/clock.h"
 #include "edge/explain.h"
 #include "edge/visit.h"
 
@@ -268,7 +269,7 @@ static void keep(struct hit *hit)
 {
     struct hits *h = hit->hits;
     const char *skip_reason = decide_skip_reason(h->decision.outcome);
-    int64_t now_ms = loop_wall_ms();
+    int64_t now_ms = clock_ms();
     struct uuid id = uuid7_next(now_ms);
     struct waiting *w;
 

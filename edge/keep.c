@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/metrics.h"
+#include "edge/clock.h"
 #include "edge/quarantine.h"
 #include "edge/queries.h"
 
@@ -175,7 +176,7 @@ static void send_next(struct keep *k)
         return;
     k->is_asking = true;
     put_clicks(k);
-    snprintf(now, sizeof(now), "%" PRId64, loop_wall_ms());
+    snprintf(now, sizeof(now), "%" PRId64, clock_ms());
     pg_send(k->pg, Q_RECORD_CLICKS, (const char *const[]){buf_cstr(&k->json), now}, 0, on_recorded, k);
 }
 

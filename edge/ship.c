@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/metrics.h"
+#include "edge/clock.h"
 #include "edge/quarantine.h"
 #include "edge/queries.h"
 
@@ -181,7 +182,7 @@ static void send_next(struct ship *s)
         buf_append_str(&s->json, s->batch.items[s->committed + i].payload);
     }
     buf_append_char(&s->json, ']');
-    snprintf(now, sizeof(now), "%" PRId64, loop_wall_ms());
+    snprintf(now, sizeof(now), "%" PRId64, clock_ms());
     s->state = SHIP_SENDING;
     s->sent_us = loop_now_us();
     pg_send(s->options.pg, Q_RECORD_CLICKS, (const char *const[]){buf_cstr(&s->json), now}, 0, on_recorded,
