@@ -48,7 +48,7 @@ def offspring(pid):
 class Unit:
     def __init__(self, stand, name, program, *options, **environment):
         self.stand, self.name = stand, name
-        self.clock = stand.folder / f"{name}.clock"
+        self.clock = stand.folder / "clocks" / name
         self.argv = [farm.binary(program), *options]
         self.environment = {**environment, **self.fake_clock()}
         self.log = stand.folder / f"{name}.log"
@@ -61,7 +61,8 @@ class Unit:
         if not self.stand.has_fake_clocks:
             return {}
         return {"LD_PRELOAD": fake_clock_library(), "FAKETIME_TIMESTAMP_FILE": self.clock, "FAKETIME_CACHE_DURATION": 1,
-                "FAKETIME_DONT_FAKE_MONOTONIC": 1, "FAKETIME_DISABLE_SHM": 1}
+                "FAKETIME_DONT_FAKE_MONOTONIC": 1, "FAKETIME_DISABLE_SHM": 1,
+                "SSL_CERT_DIR": self.clock.parent}   # what it names may be read in a sandbox
 
     def set_clock(self, offset):
         """As in +2h; within a second everything of this unit lives at that time."""
@@ -122,6 +123,7 @@ class Stand:
     def set_up(self):
         netspace.prepare(NAMES)
         self.folder.chmod(0o755)
+        (self.folder / "clocks").mkdir()
         netspace.tmpfs(self.folder / "spool", "24m")
         self.server_thread.submit(self.start_database).result()
         self.db = farm.Database(self.cluster.socket_url())
@@ -185,7 +187,7 @@ class Stand:
                                     f"--trace.timeout_s={seconds}", f"--trace.lease_s={seconds * 3 // 2}", f"--trace.hop_timeout_s={(seconds + 1) // 2}",
                                     "--trace.connect_timeout_ms=2000", "--browser.idle_s=5", "--browser.contexts=1", "--auto.sample_percent=0",
                                     "--tracking.mode=fire", "--tracking.poll_ms=200", "--tracking.host_rate=1000", "--tracking.host_concurrency=50",
-                                    "--tracking.breaker_failures=1000", "--tracking.timeout_ms=2000", "--tracking.lease_s=15",
+                                    "--tracking.breaker_failures=1000", "--tracking.kept_connections=4", "--tracking.timeout_ms=2000", "--tracking.lease_s=15",
                                     "--vast.requests_per_minute=100000", DATABASE_URL=self.url("worker"))
         self.units["monitor"] = Unit(self, "monitor", "tracepool-monitor", f"--api.listen=127.0.0.1:{self.ports['monitor']}",
                                      f"--api.token_file={folder}/secrets/token", f"--monitor.interval_s={self.options.interval_s}",
