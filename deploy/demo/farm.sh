@@ -65,13 +65,21 @@ start_postgres() {
     watching=postgres wait_until 60 "PostgreSQL" "$bin/pg_isready" -q -h "$socket" -p "$(port postgres)"
 }
 
+# The schema's owner is no superuser, so that functions with the owner's rights have no more than those.
+make_database() {
+    local server=("$bin/psql" -X -q -At -v ON_ERROR_STOP=1 -h "$(socket_dir)" -p "$(port postgres)" -U postgres -d postgres)
+    "${server[@]}" -c "SELECT 1 FROM pg_roles WHERE rolname = 'tracepool'" | grep -q 1 ||
+        "${server[@]}" -c 'CREATE ROLE tracepool LOGIN CREATEROLE'
+    "${server[@]}" -c "SELECT 1 FROM pg_database WHERE datname = 'tracepool'" | grep -q 1 ||
+        "${server[@]}" -c 'CREATE DATABASE tracepool OWNER tracepool'
+}
+
 migrate() {
-    local url
-    url="host=$(socket_dir) port=$(port postgres) user=postgres dbname=tracepool"
-    "$bin/psql" -X -q -At -h "$(socket_dir)" -p "$(port postgres)" -U postgres -d postgres \
-        -c "SELECT 1 FROM pg_database WHERE datname = 'tracepool'" | grep -q 1 ||
-        "$bin/createdb" -h "$(socket_dir)" -p "$(port postgres)" -U postgres tracepool
-    PATH=$bin:$PATH DATABASE_URL=$url "$root/migrations/apply.sh" >"$home/log/migrate.log" 2>&1 ||
+    local owner
+    make_database
+    # A home of an earlier version has its tables from postgres.
+    owner=$(sql -c "SELECT coalesce((SELECT tableowner FROM pg_tables WHERE schemaname = 'public' AND tablename = 'schema_migrations'), 'tracepool')")
+    PATH=$bin:$PATH DATABASE_URL=$(database_url "$owner") "$root/migrations/apply.sh" >"$home/log/migrate.log" 2>&1 ||
         { tail -n 8 "$home/log/migrate.log" >&2; fail "the migrations failed; see $home/log/migrate.log."; }
     step database "PostgreSQL $("$bin/postgres" --version | sed 's/.* \([0-9.]*\).*/\1/'), port $(port postgres), schema $(sql -c 'SELECT schema_version()')"
 }
@@ -123,10 +131,10 @@ CONF
 # Pool entries follow the proxies' ports; health and history of an address that is known stay as they are.
 fill_pool() {
     local name address country
-    sql -v sink="$SINK" -f "$root/deploy/demo/offers.sql"
+    sql -U tracepool_admin -v sink="$SINK" -f "$root/deploy/demo/offers.sql"
     while read -r name address country; do
         [ -n "$name" ] || continue
-        sql -v ip="$address" -v port="$(port "$name")" -v country="$country" -f "$root/deploy/demo/pool.sql"
+        sql -U tracepool_admin -v ip="$address" -v port="$(port "$name")" -v country="$country" -f "$root/deploy/demo/pool.sql"
     done <<<"$PROXIES"
 }
 

@@ -70,7 +70,7 @@ SQL
 
 show_sql() {
     PAGER='' "$bin/psql" -X -q -v ON_ERROR_STOP=1 -P pager=off -P footer=off -P linestyle=unicode -P null='-' \
-        -h "$(socket_dir)" -p "$(port postgres)" -U postgres -d tracepool "$@"
+        -h "$(socket_dir)" -p "$(port postgres)" -U tracepool_admin -d tracepool "$@"
 }
 
 run_demo() {
