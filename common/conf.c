@@ -181,6 +181,12 @@ bool conf_set_value(struct conf *conf, const struct conf_row *row, const char *v
     return false;
 }
 
+/* Where a file's name is wanted somebody may have put the secret itself. */
+static const char *shown_path(const char *path)
+{
+    return path[0] == '/' ? path : "(not shown: no absolute path, so it may be the secret itself)";
+}
+
 /* A secret's file: all of it but the newline at its end. */
 bool conf_set_from_file(struct conf *conf, const struct conf_row *row, const char *path, const char *where,
                         struct err *err)
@@ -191,18 +197,18 @@ bool conf_set_from_file(struct conf *conf, const struct conf_row *row, const cha
 
     if (!file)
         return err_set(err, ERR_BAD_SETTING, "%s: %s.%s_file = \"%.80s\": %s", where, row->section, row->key,
-                       path, strerror(errno));
+                       shown_path(path), strerror(errno));
     len = fread(value, 1, sizeof(value), file);
     fclose(file);
     if (len > SECRET_MAX_BYTES)
         return err_set(err, ERR_BAD_SETTING, "%s: %s.%s_file = \"%.80s\": longer than %d bytes", where,
-                       row->section, row->key, path, SECRET_MAX_BYTES);
+                       row->section, row->key, shown_path(path), SECRET_MAX_BYTES);
     while (len && (value[len - 1] == '\n' || value[len - 1] == '\r'))
         len--;
     value[len] = '\0';
     if (memchr(value, '\0', len))
         return err_set(err, ERR_BAD_SETTING, "%s: %s.%s_file = \"%.80s\": holds a NUL byte", where,
-                       row->section, row->key, path);
+                       row->section, row->key, shown_path(path));
     conf_set_text(conf, row, value);
     explicit_bzero(value, sizeof(value));
     return true;

@@ -78,6 +78,18 @@ struct conf_cli {
 NODISCARD bool conf_load(int *argc, char **argv, struct conf *out, struct conf_cli *cli, struct err *err);
 void conf_finish(struct conf *conf);
 
+/*
+ * Wipes and removes the environment's entries that hold a secret (also what /proc/PID/environ shows of them).
+ * For a process that starts no child which needs them, and that is to know them from *conf alone.
+ */
+void conf_forget_environment(void);
+
+/*
+ * What an error may show of a word from the command line: up to the first byte that is no letter, digit, '-',
+ * '_' or '.'. Behind it somebody may have typed a URL with its password. A view of word.
+ */
+struct str conf_shown_word(const char *word);
+
 /* The commented reference, as an ini file with the values in force; secrets are masked. */
 void conf_print(const struct conf *conf, FILE *to);
 

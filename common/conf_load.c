@@ -3,6 +3,7 @@
  */
 #include "common/conf_set.h"
 
+#include <ctype.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +18,8 @@ static void env_name(const struct conf_row *row, const char *suffix, char *out, 
 }
 
 /*
- * The setting's file in systemd's folder of credentials, as LoadCredential=tracepool:FOLDER puts it there. Which
- * of them are there is the operator's affair: one that is not is no error.
+ * The setting's file in systemd's folder of credentials, as LoadCredential=tracepool:FOLDER puts it there.
+ * Which of them are there is the operator's affair: one that is not is no error.
  */
 static bool load_credential(struct conf *conf, const struct conf_row *row, struct err *err)
 {
@@ -157,6 +158,38 @@ bool conf_load(int *argc, char **argv, struct conf *out, struct conf_cli *cli, s
     *out = conf;
     memset(&conf, 0, sizeof(conf));
     return true;
+}
+
+static void forget(const char *name)
+{
+    char *value = getenv(name);
+
+    if (!value)
+        return;
+    explicit_bzero(value, strlen(value));
+    unsetenv(name);
+}
+
+void conf_forget_environment(void)
+{
+    char name[96];
+
+    for (size_t i = 0; i < conf_nrows; i++) {
+        if (conf_rows[i].type != TYPE_SECRET)
+            continue;
+        env_name(&conf_rows[i], "", name, sizeof(name));
+        forget(name);
+        forget(conf_rows[i].choices);
+    }
+}
+
+struct str conf_shown_word(const char *word)
+{
+    struct str shown = {word, 0};
+
+    while (isalnum((unsigned char)word[shown.len]) || (word[shown.len] && strchr("-_.", word[shown.len])))
+        shown.len++;
+    return shown;
 }
 
 void conf_init_log(const struct conf *conf, const char *proc)

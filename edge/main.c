@@ -112,6 +112,7 @@ static int run_child(const struct conf *conf, const struct proc_child *me)
 
     snprintf(name, sizeof(name), "edge.%d", me->slot);
     conf_init_log(conf, name);
+    conf_forget_environment();
     if (!restrict_child(conf, &err))
         return usage(err.detail);
     return serve_run(conf, me);
@@ -127,7 +128,8 @@ static int dispatch(const struct conf *conf, const struct conf_cli *cli, const s
     else if (cli->print_config)
         conf_print(conf, stdout);
     else if (argc > 1) {
-        fprintf(stderr, "tracepool-edge: \"%s\" is no option; see tracepool-edge --help\n", argv[1]);
+        fprintf(stderr, "tracepool-edge: \"%.*s\" is no option; see tracepool-edge --help\n",
+                STR_ARG(conf_shown_word(argv[1])));
         return EXIT_USAGE;
     } else {
         return me->is_child ? run_child(conf, me) : run_parent(conf, whole);

@@ -77,7 +77,8 @@ static int run(int argc, char **argv, const struct conf *conf)
     struct err err;
 
     if (argc > 2 || (argc == 2 && !verb)) {
-        fprintf(stderr, "tracepool-monitor: unknown argument %s\n", argv[argc > 2 ? 2 : 1]);
+        fprintf(stderr, "tracepool-monitor: unknown argument %.*s\n",
+                STR_ARG(conf_shown_word(argv[argc > 2 ? 2 : 1])));
         print_usage(stderr);
         return 2;
     }

@@ -179,6 +179,7 @@ int serve_run(const struct conf *conf)
     int fd, ntargets;
 
     service_init();
+    conf_forget_environment();
     if (!notice_check_settings(conf, &ntargets, &err)) {
         log_error("monitor.settings", kv_err(&err));
         return 2;

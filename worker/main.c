@@ -76,7 +76,8 @@ static void print_help(FILE *to)
 
 static int usage(const char *what, const char *value)
 {
-    fprintf(stderr, "tracepool-worker: %s%s; see tracepool-worker --help\n", what, value);
+    fprintf(stderr, "tracepool-worker: %s%.*s; see tracepool-worker --help\n", what,
+            STR_ARG(conf_shown_word(value)));
     return EXIT_USAGE;
 }
 
@@ -118,6 +119,7 @@ static int run_child(const struct conf *conf, const struct proc_child *me)
 
     snprintf(name, sizeof(name), "worker.%d", me->slot);
     conf_init_log(conf, name);
+    conf_forget_environment();
     if (me->nfds > 0 && !metrics_attach(me->fds[0], me->slot, &err))
         log_warn("metrics.detached", kv_err(&err));
     return child_run(conf, me);
