@@ -92,7 +92,10 @@ class Gateway:
             return False
         if how == "lie":
             return await self.lie(entry, writer)
-        return await self.forward(how, user, method, url, head, body, writer)
+        try:
+            return await self.forward(how, user, method, url, head, body, writer)
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            return await send(writer, 502, [("Content-Type", "text/html")], b"")
 
     async def lie(self, entry, writer):
         self.lies += 1
