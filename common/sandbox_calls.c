@@ -76,7 +76,7 @@ static void add_sockets(struct filter *f)
     static const int types[] = {SOCK_STREAM, SOCK_DGRAM};
 
     for (size_t i = 0; i < ARRAY_LEN(families); i++) {
-        struct scmp_arg_cmp family = SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)families[i]);
+        struct scmp_arg_cmp family = SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)families[i], 0);
 
         for (size_t j = 0; j < ARRAY_LEN(types); j++)
             add(f, SCMP_ACT_ALLOW, "socket", 2,
@@ -85,9 +85,9 @@ static void add_sockets(struct filter *f)
         add(f, SCMP_ACT_KILL_PROCESS, "socket", 2,
             (struct scmp_arg_cmp[]){family, SCMP_A1_32(SCMP_CMP_MASKED_EQ, SOCK_TYPE_BITS, SOCK_RAW)});
     }
-    add(f, SCMP_ACT_ERRNO(EAFNOSUPPORT), "socket", 1, &SCMP_A0_32(SCMP_CMP_EQ, AF_NETLINK));
-    add(f, SCMP_ACT_KILL_PROCESS, "socket", 1, &SCMP_A0_32(SCMP_CMP_GT, AF_NETLINK));
-    add(f, SCMP_ACT_ALLOW, "socketpair", 1, &SCMP_A0_32(SCMP_CMP_EQ, AF_UNIX));
+    add(f, SCMP_ACT_ERRNO(EAFNOSUPPORT), "socket", 1, &SCMP_A0_32(SCMP_CMP_EQ, AF_NETLINK, 0));
+    add(f, SCMP_ACT_KILL_PROCESS, "socket", 1, &SCMP_A0_32(SCMP_CMP_GT, AF_NETLINK, 0));
+    add(f, SCMP_ACT_ALLOW, "socketpair", 1, &SCMP_A0_32(SCMP_CMP_EQ, AF_UNIX, 0));
 }
 
 /* Threads, not processes. clone3 keeps its flags where no filter can look: ENOSYS, and libc takes clone. */
@@ -145,12 +145,12 @@ static void add_about_itself(struct filter *f)
     static const unsigned long controls[] = {FIONBIO, FIONREAD, FIOCLEX, FIONCLEX, TCGETS, TIOCGWINSZ};
 
     for (size_t i = 0; i < ARRAY_LEN(names) && !TRACEPOOL_INSTRUMENTED; i++)
-        add(f, SCMP_ACT_ALLOW, "prctl", 1, &SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)names[i]));
+        add(f, SCMP_ACT_ALLOW, "prctl", 1, &SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)names[i], 0));
     for (size_t i = 0; i < ARRAY_LEN(controls); i++)
-        add(f, SCMP_ACT_ALLOW, "ioctl", 1, &SCMP_A1_32(SCMP_CMP_EQ, (uint32_t)controls[i]));
-    add(f, SCMP_ACT_KILL_PROCESS, "ioctl", 1, &SCMP_A1_32(SCMP_CMP_EQ, TIOCSTI));
-    add(f, SCMP_ACT_ALLOW, "prlimit64", 1, &SCMP_A2_64(SCMP_CMP_EQ, 0));
-    add(f, SCMP_ACT_ALLOW, "tgkill", 1, &SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)getpid())); /* abort() */
+        add(f, SCMP_ACT_ALLOW, "ioctl", 1, &SCMP_A1_32(SCMP_CMP_EQ, (uint32_t)controls[i], 0));
+    add(f, SCMP_ACT_KILL_PROCESS, "ioctl", 1, &SCMP_A1_32(SCMP_CMP_EQ, TIOCSTI, 0));
+    add(f, SCMP_ACT_ALLOW, "prlimit64", 1, &SCMP_A2_64(SCMP_CMP_EQ, 0, 0));
+    add(f, SCMP_ACT_ALLOW, "tgkill", 1, &SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)getpid(), 0)); /* abort() */
     add(f, SCMP_ACT_ERRNO(EPERM), "kill", 0, NULL);
     if (TRACEPOOL_INSTRUMENTED)
         add_list(f, f->who, SCMP_ACT_ALLOW, "prctl ptrace wait4 unlink ftruncate flock mkdir");

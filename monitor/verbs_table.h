@@ -1,5 +1,6 @@
 /*
- * verbs_table.h - what tracepool-monitor can be asked: its usage, the manual page and completion come from here.
+ * verbs_table.h - what tracepool-monitor can be asked: its usage, the manual page and completion come from
+ * here.
  */
 #ifndef TRACEPOOL_MONITOR_VERBS_TABLE_H
 #define TRACEPOOL_MONITOR_VERBS_TABLE_H

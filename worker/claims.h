@@ -28,7 +28,7 @@ struct claims {
     bool wants_full;    /* the last claim came back short: look everywhere */
     bool wants_batches; /* which batches are open? */
     bool wants_settle;
-    bool is_short;      /* the last claim found less than was asked for */
+    bool is_short;                               /* the last claim found less than was asked for */
     bool is_full;                                /* the claim on its way is a full scan */
     int asked;                                   /* slots of the claim on its way */
     int64_t sent_us;                             /* when */
