@@ -153,7 +153,8 @@ static void add_about_itself(struct filter *f)
     add(f, SCMP_ACT_ALLOW, "tgkill", 1, &SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)getpid(), 0)); /* abort() */
     add(f, SCMP_ACT_ERRNO(EPERM), "kill", 0, NULL);
     if (TRACEPOOL_INSTRUMENTED)
-        add_list(f, f->who, SCMP_ACT_ALLOW, "prctl ptrace wait4 unlink ftruncate flock mkdir");
+        add_list(f, f->who, SCMP_ACT_ALLOW,
+                 "prctl ptrace wait4 execve fork vfork unlink ftruncate flock mkdir");
 }
 
 /* --- the whole ----------------------------------------------------------------------------------- */

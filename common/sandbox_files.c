@@ -32,6 +32,7 @@ struct path_rule {
 } __attribute__((packed));
 
 enum {
+    FS_EXECUTE = 1 << 0,
     FS_WRITE_FILE = 1 << 1,
     FS_READ_FILE = 1 << 2,
     FS_READ_DIR = 1 << 3,
@@ -101,10 +102,10 @@ static void allow_folder_of(const struct rules *r, const char *path, uint64_t ri
     SCOPED(char) folder = strdup(path);
     char *slash = folder ? strrchr(folder, '/') : NULL;
 
-    if (!slash)
-        return;
-    *(slash == folder ? slash + 1 : slash) = '\0';
-    allow(r, folder, rights);
+    if (slash)
+        *(slash == folder ? slash + 1 : slash) = '\0';
+    if (folder)
+        allow(r, slash ? folder : ".", rights);
 }
 
 static void allow_system(const struct rules *r)
@@ -119,7 +120,7 @@ static void allow_system(const struct rules *r)
         if (getenv(named_by[i]))
             allow(r, getenv(named_by[i]), READS);
     if (TRACEPOOL_INSTRUMENTED) /* reports read sources, coverage writes beside them */
-        allow(r, "/", WRITES);
+        allow(r, "/", WRITES | FS_EXECUTE);
 }
 
 static void allow_own(const struct rules *r, const struct sandbox_paths *paths)

@@ -51,7 +51,6 @@
  * is its: Chromium inherits that, and some version of it may try.
  */
 #define SANDBOX_FORBIDDEN(X)                                                                                            \
-    X(CHILDREN,          "execve execveat fork vfork")                                                                  \
     X(CHILDREN,          "process_vm_readv process_vm_writev kcmp pidfd_getfd process_madvise")                         \
     X(CHILDREN,          "unshare setns chroot personality memfd_create memfd_secret mknod mknodat link linkat")        \
     X(CHILDREN,          "setuid setgid setreuid setregid setresuid setresgid setgroups setfsuid setfsgid capset")      \
@@ -62,8 +61,9 @@
     X(CHILDREN | PARENT, "settimeofday clock_settime clock_adjtime adjtimex sethostname setdomainname acct quotactl")   \
     X(CHILDREN | PARENT, "iopl ioperm modify_ldt syslog lookup_dcookie vhangup nfsservctl")
 
+/* But for builds with sanitizers: they look at the process from one of their own, and start a symbolizer. */
 #define SANDBOX_FORBIDDEN_PLAIN(X)                                                                                      \
-    X(CHILDREN,          "ptrace")
+    X(CHILDREN,          "ptrace execve execveat fork vfork")
 /* clang-format on */
 
 #endif
