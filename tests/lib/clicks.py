@@ -3,6 +3,7 @@
 Every click of a crowd carries an id of its own (`cid`), and those that were answered 302 are remembered:
 each of them must be exactly one row afterwards, whatever happened meanwhile.
 """
+import contextlib
 import http.client
 import threading
 import time
@@ -36,8 +37,10 @@ def click(port, query, **options):
 class Crowd:
     """Threads that click until they are told to stop; connections are kept alive and opened again."""
 
-    def __init__(self, port, offer, threads=8, pause_s=0.002):
+    def __init__(self, port, offer, threads=8, pause_s=0.002, address="127.0.0.1", host=None):
+        """host: where the visitors are (netns.Host); else on this machine."""
         self.port, self.offer, self.pause_s = port, offer, pause_s
+        self.address, self.host = address, host
         self.run = uuid.uuid4().hex[:12]
         self.acknowledged, self.others, self.broken = [], [], []
         self.is_over = threading.Event()
@@ -56,6 +59,12 @@ class Crowd:
         for thread in self.threads:
             thread.join()
 
+    def _connect(self):
+        connection = http.client.HTTPConnection(self.address, self.port, timeout=farm.PATIENCE_S)
+        with self.host.inside() if self.host else contextlib.nullcontext():
+            connection.connect()
+        return connection
+
     def _click(self, number):
         connection, sent = None, 0
         while not self.is_over.is_set():
@@ -63,7 +72,7 @@ class Crowd:
             sent += 1
             try:
                 if connection is None:
-                    connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=farm.PATIENCE_S)
+                    connection = self._connect()
                 connection.request("GET", f"{PATH}?offer={self.offer}&cid={cid}")
                 answer = connection.getresponse()
                 answer.read()

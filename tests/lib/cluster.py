@@ -88,8 +88,11 @@ class Database:
 
 
 class Cluster:
-    def __init__(self, settings=None):
+    """host: where the server runs (netns.Host), and is reached by its address; else it is this machine's loopback."""
+
+    def __init__(self, settings=None, host=None):
         self.settings = {**SETTINGS, **(settings or {})}
+        self.words, self.address = (host.words, host.address) if host else ([], "127.0.0.1")
         self.password = secrets.token_hex(16)
         self.process = None
         self.port = None
@@ -126,6 +129,8 @@ class Cluster:
                                  "--encoding", "UTF8", "--locale", "C", "--no-sync"],
             check=True, cwd=self.dir, stdout=subprocess.DEVNULL)
         password_file.unlink()
+        with open(self.data / "pg_hba.conf", "a", encoding="ascii") as rules:
+            rules.write(f"host all all {self.address}/24 scram-sha-256\n")
         self.start()
         with contextlib.closing(self.connect(user="postgres", database="postgres")) as conn, conn.cursor() as cur:
             cur.execute(f"CREATE ROLE {OWNER} LOGIN CREATEROLE CREATEDB PASSWORD %s", (self.password,))
@@ -142,10 +147,10 @@ class Cluster:
         raise RuntimeError(f"PostgreSQL does not start:\n{self.log.read_text()[-3000:]}")
 
     def _start_on(self, port):
-        options = {**self.settings, "port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": self.dir}
+        options = {**self.settings, "port": port, "listen_addresses": self.address, "unix_socket_directories": self.dir}
         words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(as_unprivileged() + [str(bindir() / "postgres"), "-D", str(self.data)] + words,
+            self.process = subprocess.Popen(self.words + as_unprivileged() + [str(bindir() / "postgres"), "-D", str(self.data)] + words,
                                             cwd=self.dir, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline and self.process.poll() is None:
@@ -178,8 +183,9 @@ class Cluster:
     # databases and connections
 
     def url(self, user=OWNER, database=OWNER):
-        """Over loopback TCP, with password."""
-        return f"postgresql://{user}:{self.password}@127.0.0.1:{self.port}/{database}"
+        """Over TCP, with password; to another host in the clear, which has to be said."""
+        clear = "" if self.address == "127.0.0.1" else "?sslmode=disable"
+        return f"postgresql://{user}:{self.password}@{self.address}:{self.port}/{database}{clear}"
 
     def socket_url(self, user=OWNER, database=OWNER):
         """Over the Unix socket, without password; only root and the server's user can reach it."""
@@ -193,7 +199,7 @@ class Cluster:
     def migrate(self, database=OWNER):
         """Runs migrations/apply.sh as the owner, then gives the roles the cluster's password."""
         subprocess.run([str(ROOT / "migrations" / "apply.sh")], check=True, stdout=subprocess.DEVNULL,
-                       env={**os.environ, "DATABASE_URL": self.url(database=database)})
+                       env={**os.environ, "DATABASE_URL": (self.socket_url if self.words else self.url)(database=database)})
         with contextlib.closing(self.connect(user="postgres", database=database)) as conn, conn.cursor() as cur:
             for role in ROLES:
                 cur.execute(f"ALTER ROLE {role} PASSWORD %s", (self.password,))

@@ -49,16 +49,18 @@ def call(*words, **options):
 
 
 class Namespace:
-    """A network of its own, held by a process that sleeps and that dies with us."""
+    """A network and a host name of its own, held by a process that sleeps and that dies with us."""
 
-    def __init__(self):
+    def __init__(self, name):
+        self.name = name
         self.holder = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "sh", "-c",
-             f"{tool('ip')} link set lo up && echo made && exec sleep infinity"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+            ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--uts", "sh", "-c",
+             f'hostname "$0" && {tool("ip")} link set lo up && echo made && exec sleep infinity', name],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         assert self.holder.stdout.readline() == "made\n", "no network namespace can be made here"
         self.path = f"/proc/{self.holder.pid}/ns/net"
         self.identity = os.readlink(self.path)
-        self.words = ["nsenter", f"--net={self.path}", "--"]
+        self.words = ["nsenter", f"--net={self.path}", f"--uts=/proc/{self.holder.pid}/ns/uts", "--"]
 
     def call(self, *words, **options):
         return call(*self.words, *words, **options)
@@ -95,8 +97,8 @@ class Namespace:
 
 class Host(Namespace):
     def __init__(self, net, name, number):
-        super().__init__()
-        self.net, self.name, self.address = net, name, f"{NETWORK}.{number}"
+        super().__init__(name)
+        self.net, self.address = net, f"{NETWORK}.{number}"
         self.port = f"port{number}"
         net.switch.ip("link", "add", self.port, "type", "veth", "peer", "name", "e0", "netns", self.holder.pid)
         net.switch.ip("link", "set", self.port, "master", "switch", "up")
@@ -159,7 +161,7 @@ class Net:
 
     def __init__(self):
         self.hosts = []
-        self.switch = Namespace()
+        self.switch = Namespace("switch")
         self.switch.ip("link", "add", "switch", "type", "bridge")
         self.switch.ip("link", "set", "switch", "up")
 

@@ -3,7 +3,7 @@
     with Stage() as web:
         web.add("http://go.test/", {"status": 302, "headers": [["Location", "http://shop.test/"]]})
         web.add("http://slow.test/", PAGE, held=True)     answers when web.release("http://slow.test/") is called
-        web.visits("http://go.test/")                     who came: .url, .peer, .headers, .at (monotonic)
+        web.visits("http://go.test/")                     who came: .url, .peer, .headers, .at and .until (monotonic)
 
 It is origin and forward proxy in one, on 127.0.0.1: names are never resolved. A URL that was added with a query
 answers that query alone; one without answers any. A response has status, headers, body (or bytes), delay_ms and drop (close
@@ -12,6 +12,7 @@ it is a proxy that asks for them (407).
 """
 import base64
 import http.server
+import select
 import socketserver
 import threading
 import time
@@ -42,10 +43,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def visited(self):
         url = self.path if "://" in self.path else f"http://{self.headers.get('Host', '')}{self.path}"
         return types.SimpleNamespace(url=normal(url), method=self.command, peer=self.client_address[0],
-                                     headers=dict(self.headers), at=time.monotonic())
+                                     at_address=self.connection.getsockname()[0],
+                                     headers=dict(self.headers), at=time.monotonic(), until=float("inf"))
 
     def answer(self):
         visit = self.visited()
+        try:
+            self.serve(visit)
+        finally:
+            visit.until = time.monotonic()
+
+    def rest(self, seconds):
+        """Until then, or until who asked has hung up."""
+        if seconds and select.select([self.connection], [], [], seconds)[0]:
+            self.close_connection = True
+
+    def serve(self, visit):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         stage = self.server.stage
         if stage.auth and self.headers.get("Proxy-Authorization") != stage.auth:
@@ -54,7 +67,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             response, gate = stage.enter(visit)
         if gate is not None:
             gate.wait()
-        time.sleep(response.get("delay_ms", 0) / 1000)
+        self.rest(response.get("delay_ms", 0) / 1000)
         if response.get("drop"):
             self.close_connection = True
             return
@@ -85,13 +98,13 @@ class Listener(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
 
 class Stage:
-    address = "127.0.0.1"
-
-    def __init__(self, auth=None):
+    def __init__(self, auth=None, address="127.0.0.1"):
+        """address: where it listens; "" is everywhere, and then a visit's `at_address` tells where it came in."""
+        self.address = address
         self.auth = auth and "Basic " + base64.b64encode(":".join(auth).encode()).decode()
         self.lock = threading.Lock()
         self.pages, self.gates, self.log = {}, {}, []
-        self.listener = Listener(("127.0.0.1", 0), Handler)
+        self.listener = Listener((address, 0), Handler)
         self.listener.stage = self
         self.port = self.listener.server_port
         threading.Thread(target=self.listener.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
