@@ -199,7 +199,11 @@ def test_the_password_is_on_no_command_line(empty, cluster, tmp_path):
         assert "hard_password@127.0.0.1" in argv and "connect_timeout=10" in argv
         assert hard not in argv and urllib.parse.quote(hard, safe="") not in argv
         # roles that another owner made are shared: a second database gets its own grants
-        assert ask(empty, "SELECT has_function_privilege('tracepool_edge', 'record_clicks(jsonb, bigint)', 'EXECUTE')")
+        with contextlib.closing(psycopg2.connect(url)) as conn, conn.cursor() as cur:
+            cur.execute("SELECT has_function_privilege('tracepool_edge', 'record_clicks(jsonb, bigint)', 'EXECUTE')")
+            assert cur.fetchone()[0]
+        with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+            ask(empty, "SELECT 1")   # the owner of the first: nobody but its own roles comes in
     finally:
         with contextlib.closing(cluster.connect(user="postgres", database=empty.name)) as conn, conn.cursor() as cur:
             cur.execute(f"REASSIGN OWNED BY hard_password TO {OWNER}; DROP OWNED BY hard_password; DROP ROLE hard_password")
