@@ -15,8 +15,10 @@ import signal
 import subprocess
 import tempfile
 
-SETUP = (("ip", "link", "set", "lo", "up"), ("ip", "route", "add", "local", "default", "dev", "lo"),
-         ("mount", "-t", "tmpfs", "-o", "mode=1777", "none", "/dev/shm"), ("nft", "add", "table", "inet", "faults"))
+import netns
+
+SETUP = ((netns.tool("ip"), "link", "set", "lo", "up"), (netns.tool("ip"), "route", "add", "local", "default", "dev", "lo"),
+         ("mount", "-t", "tmpfs", "-o", "mode=1777", "none", "/dev/shm"), (netns.tool("nft"), "add", "table", "inet", "faults"))
 VERDICTS = {"cut": ("drop",), "loss": ("numgen", "random", "mod", "100", "lt", "30", "drop"), "reset": ("reject", "with", "tcp", "reset")}
 numbers = itertools.count()
 
@@ -68,4 +70,4 @@ def trouble(port, how):
 
 
 def nft(*words):
-    subprocess.run(["nft", *words], check=True, capture_output=True)
+    netns.call(netns.tool("nft"), *words)

@@ -4,7 +4,7 @@
 
 Every kind comes about as often as every other, in an order of its own in each round. They overlap, and most in the last
 third. `dice` is a number that the fault uses for its own choices (which child, which table). What a kind does stands
-in faults.py.
+in the files fault_*.py.
 """
 import dataclasses
 import random

@@ -5,6 +5,7 @@ Everything is started by the thread that made the stand, because what it starts 
 """
 import concurrent.futures
 import contextlib
+import functools
 import glob
 import json
 import os
@@ -17,9 +18,9 @@ import sys
 import time
 
 import farm
+import ledger
 import netspace
 from cluster import Cluster
-from ledger import Ledger
 from load import OFFERS
 from proxies import GATEWAY, PORT, exit_of
 from world import PRIVATE, TRACKER, WEB
@@ -99,7 +100,7 @@ class Unit:
 class Stand:
     def __init__(self, folder, options):
         self.folder, self.options = pathlib.Path(folder), options
-        self.ledger = Ledger(self.folder / "stand.jsonl")
+        self.ledger = ledger.Ledger(self.folder / "stand.jsonl")
         self.has_fake_clocks = options.fake_clocks and fake_clock_library() is not None
         self.secrets = {name: secrets.token_hex(16) for name in ("gateway", "token")}
         self.units, self.helpers = {}, []
@@ -145,8 +146,8 @@ class Stand:
         self.gateway = self.helper("proxies.py", "proxies.jsonl", folder / "gateway", stdin=subprocess.PIPE)
         self.tinyproxies = [farm.Tinyproxy(self.folder, address) for address in TINYPROXIES]
 
-    def helper(self, script, ledger, *more, **options):
-        process = subprocess.Popen([sys.executable, str(HERE / script), str(self.folder / ledger), *map(str, more)], stdout=subprocess.PIPE,
+    def helper(self, script, lines, *more, **options):
+        process = subprocess.Popen([sys.executable, str(HERE / script), str(self.folder / lines), *map(str, more)], stdout=subprocess.PIPE,
                                    text=True, **options)
         self.helpers.append(process)
         assert process.stdout.readline() == "ready\n", f"{script} does not start"
@@ -234,6 +235,16 @@ class Stand:
     def tell_gateway(self, users, how, seconds):
         self.gateway.stdin.write(json.dumps({"users": users, "how": how, "seconds": seconds}) + "\n")
         self.gateway.stdin.flush()
+
+    @functools.cached_property
+    def acknowledged(self):
+        """Clicks that were answered 302; once the load has ended."""
+        return [click["cid"] for click in ledger.read(self.folder, "click") if click["kind"] == "click" and click["status"] == 302]
+
+    def missing_clicks(self):
+        rows = self.db.value("SELECT count(DISTINCT inbound_params ->> 'cid') FROM active_trace_requests WHERE inbound_params ->> 'cid' = ANY (%s)",
+                             self.acknowledged)
+        return len(self.acknowledged) - rows
 
     # the database, as seen by faults: out as long as anybody wants it out
 

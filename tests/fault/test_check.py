@@ -148,7 +148,7 @@ PLANTS = {
     "tracked_unseen": "UPDATE proof.beacons SET answer = 'hang' WHERE event = 'start'",
     "beacon_unfinished": f"{EVENTS} state = 'sending' WHERE event = 'start'",
     "beacon_to_a_stranger": "UPDATE proof.beacons SET host = '93.184.215.30' WHERE event = 'start'",
-    "statistics_hole": f"DELETE FROM ip_pool_statistics WHERE recorded_at BETWEEN {on(200)} AND {on(210)}",
+    "statistics_hole": f"DELETE FROM ip_pool_statistics WHERE recorded_at BETWEEN {on(200)} AND {on(212)}",
     "statistics_sum": f"UPDATE ip_pool_statistics SET locked_ips = 2 WHERE recorded_at = {on(200)}",
     "private_address": residue("trapped"),
     **{kind: residue(kind) for kind in ("secret", "orphan", "descriptors", "memory", "crashed", "not_drained")},
