@@ -18,10 +18,10 @@ from cluster import Cluster, as_unprivileged, free_port
 class Client:
     """pg_client, its lines so far, and waiting for the next ones."""
 
-    def __init__(self, url, *options):
+    def __init__(self, url, *options, words=()):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
         self.process = subprocess.Popen(
-            [str(farm.BUILD / "tests/scenario/pg_client"), *map(str, options)], text=True, bufsize=1,
+            [*words, str(farm.BUILD / "tests/scenario/pg_client"), *map(str, options)], text=True, bufsize=1,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             env={**environment, "TEST_URL": url})
         self.all, self.seen, self.news = [], 0, threading.Condition()

@@ -216,6 +216,40 @@ static void the_reference_masks_secrets_and_can_be_read_back(void **state)
     free(text);
 }
 
+static void the_environment_forgets_secrets_and_nothing_else(void **state)
+{
+    static char given[] = "DATABASE_URL=postgresql://u:hunter2@h/";
+
+    (void)state;
+    putenv(given);
+    setenv("TRACEPOOL_API_TOKEN", "hunter2", 1);
+    setenv("TRACEPOOL_API_TOKEN_FILE", "/run/token", 1);
+    setenv("TRACEPOOL_LOG_LEVEL", "debug", 1);
+    conf_forget_environment();
+    assert_null(getenv("DATABASE_URL"));
+    assert_null(getenv("TRACEPOOL_API_TOKEN"));
+    assert_string_equal(getenv("TRACEPOOL_API_TOKEN_FILE"), "/run/token");
+    assert_string_equal(getenv("TRACEPOOL_LOG_LEVEL"), "debug");
+    assert_string_equal(given, "DATABASE_URL="); /* the bytes themselves are gone */
+    unsetenv("TRACEPOOL_API_TOKEN_FILE");
+    unsetenv("TRACEPOOL_LOG_LEVEL");
+}
+
+static void a_word_is_shown_up_to_where_a_secret_may_begin(void **state)
+{
+    static const struct {
+        const char *word, *shown;
+    } cases[] = {{"trace", "trace"},
+                 {"--worker.children=4", "--worker.children"},
+                 {"postgresql://u:hunter2@h/", "postgresql"},
+                 {"--token hunter2", "--token"},
+                 {"", ""}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_str(conf_shown_word(cases[i].word), cases[i].shown);
+}
+
 static void what_is_not_ours_is_left_in_place(void **state)
 {
     char *argv[] = {(char *)"program",
@@ -265,6 +299,8 @@ int main(void)
         cmocka_unit_test(secrets_come_by_the_service_managers_folder),
         cmocka_unit_test(the_reference_masks_secrets_and_can_be_read_back),
         cmocka_unit_test(what_is_not_ours_is_left_in_place),
+        cmocka_unit_test(the_environment_forgets_secrets_and_nothing_else),
+        cmocka_unit_test(a_word_is_shown_up_to_where_a_secret_may_begin),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }
