@@ -19,7 +19,8 @@ PROFILES = "front,prometheus,demo"
 TOKEN = "canary-debug-token"
 # Not the defaults: the demo's private addresses, its tracking requests, and a way to ask the edge whom it sees.
 SETTINGS = {"TRACEPOOL_TRACE_ALLOW_PRIVATE": "true", "TRACEPOOL_TRACKING_MODE": "fire", "COMPOSE_PROFILES": PROFILES,
-            "TRACEPOOL_WORKER_SECCOMP": "label=disable"}    # podman's socket takes no filter as text: it is the default
+            "TRACEPOOL_WORKER_SECCOMP": "label=disable",    # podman's socket takes no filter as text: it is the default
+            "TRACEPOOL_FRONT_BIND": "127.0.0.1"}            # netavark 1.4 takes 0.0.0.0 for an address that nobody has
 
 
 def wait_for(condition, what, patience_s=PATIENCE_S):
@@ -72,10 +73,14 @@ class Stack:
         lines += "".join(f"{name}={value}\n" for name, value in more.items())
         self.environment = self.engine.home / "environment"
         self.environment.write_text(lines)
+        # What podman calls its address management; docker-compose would make the network anew at each call otherwise.
+        self.override = self.engine.home / "podman.yml"
+        self.override.write_text("networks: {front: {ipam: {driver: host-local}}}\n")
 
     def compose(self, *words, **options):
         plain = {name: value for name, value in os.environ.items() if not name.startswith(("TRACEPOOL_", "COMPOSE_P"))}
-        return call("docker-compose", "--env-file", str(self.environment), "-p", PROJECT, *words, cwd=self.folder,
+        return call("docker-compose", "--env-file", str(self.environment), "-f", "docker-compose.yml",
+                    "-f", str(self.override), "-p", PROJECT, *words, cwd=self.folder,
                     env=plain, **options)
 
     def containers(self, service=None):
@@ -143,7 +148,7 @@ class Stack:
         return status
 
     @contextlib.contextmanager
-    def clicking(self, offer, pause_s=0.02):
+    def clicking(self, offer, pause_s=0.05):
         """Clicks without a break, meanwhile."""
         done = threading.Event()
 
