@@ -144,12 +144,12 @@ SELECT v.cid || ' at ' || v.path || ' from ' || v.peer
  WHERE NOT EXISTS (SELECT FROM proof.attempts a WHERE a.cid = v.cid AND a.exit = v.peer);
 
 -- rule: after_its_lease
--- No visit once the lease is over, but by a worker that stood still and does not know yet.
+-- No visit once the lease is over (and what was on its way then has arrived), but by a worker that stood still and does not know yet.
 SELECT v.cid || ' at ' || v.path || ' from ' || v.peer || ' at ' || v.at || ', lease ended ' || a.ended_at
   FROM proof.visits v
   JOIN (SELECT t.cid, t.exit, max(t.ended_at) AS ended_at FROM proof.attempts t GROUP BY t.cid, t.exit) AS a ON a.cid = v.cid AND a.exit = v.peer
  CROSS JOIN proof.run
- WHERE v.at > a.ended_at + interval '2 s'
+ WHERE v.at > a.ended_at + interval '5 s'
    AND NOT EXISTS (SELECT FROM proof.faults f
                     WHERE f.name = 'worker-child-stopped' AND f.began <= v.at AND f.ended >= a.ended_at - run.lease_s * interval '1 s');
 
@@ -167,12 +167,16 @@ SELECT v.cid || ': ' || v.n || ' visits, ' || count(a.*) || ' attempts'
 HAVING v.n > count(a.*) * CASE WHEN c.offer IN ('js', 'browser') THEN 2 ELSE 1 END;
 
 -- rule: never_seen
--- What is completed has been at the target, unless the proxy made the page up.
+-- What is completed has been at the target, unless the proxy made the page up, or took its refusal (407) back before it was asked
+-- whether it meant it.
 SELECT r.cid
   FROM proof.requests r
  WHERE r.status = 'completed'
    AND NOT EXISTS (SELECT FROM proof.visits v WHERE v.cid = r.cid)
-   AND NOT EXISTS (SELECT FROM proof.passages g WHERE g.cid = r.cid AND g.how LIKE 'lie%');
+   AND NOT EXISTS (SELECT FROM proof.passages g WHERE g.cid = r.cid AND g.how LIKE 'lie%')
+   AND NOT EXISTS (SELECT FROM proof.passages g
+                     JOIN proof.faults f ON f.name = 'proxies-refuse' AND g.opened BETWEEN f.ended - interval '5 s' AND f.ended + interval '1 s'
+                    WHERE g.cid = r.cid AND g.how = 'refuse');
 
 -- rule: billed_twice
 -- An impression is sent at most once, whoever died while it was.

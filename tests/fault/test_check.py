@@ -140,7 +140,7 @@ PLANTS = {
     "cooldown": f"{A} started_at = {on(71)} {of('c2')} AND attempt = 3",
     "unknown_ip": "DELETE FROM ip_rotation_pool WHERE ip_address = 'u2'",
     "not_through_its_proxy": "UPDATE proof.visits SET peer = '127.0.0.1' WHERE cid = 'c1' AND path = '/ok'",
-    "after_its_lease": f"UPDATE proof.visits SET at = {on(15)} WHERE cid = 'c1' AND path = '/end'",
+    "after_its_lease": f"UPDATE proof.visits SET at = {on(18)} WHERE cid = 'c1' AND path = '/end'",
     "too_many_visits": f"INSERT INTO proof.visits VALUES ('c1', '/ok', '{EXITS['u0']}', {on(11.6)})",
     "never_seen": "DELETE FROM proof.visits WHERE cid = 'c1'",
     "billed_twice": f"INSERT INTO proof.beacons VALUES ('c3', 'impression', '93.184.215.20', '204', {on(94)})",
@@ -180,6 +180,14 @@ def test_the_unknown_fate_of_a_click_is_no_violation(cursor):
     for cid in ("c7", "c8"):
         cursor.execute(f"INSERT INTO active_trace_requests (request_id, tracking_url, inbound_params, max_retries, offer_name, status, skip_reason, "
                        f"started_at, next_attempt_at) VALUES ('{request_id(cid)}', '', '{{\"cid\": \"{cid}\"}}', 2, 'ok', 'skipped', 'planted', {on(45)}, NULL)")
+    assert found(cursor) == {}
+
+
+def test_a_proxy_that_takes_its_refusal_back_is_not_seen_through(cursor):
+    cursor.execute(PLANTS["never_seen"])
+    cursor.execute(f"UPDATE proof.passages SET how = 'refuse', opened = {on(11.5)} WHERE cid = 'c1'")
+    assert "never_seen" in found(cursor)
+    cursor.execute(f"INSERT INTO proof.faults VALUES ('proxies-refuse', 'proxy', {on(9)}, {on(11.6)})")
     assert found(cursor) == {}
 
 
