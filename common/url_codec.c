@@ -17,8 +17,8 @@
 
 /* Which sets hold a byte. */
 static const uint8_t SETS_OF[256] = {
-    [0x00 ... 0x20] = ALL, [0x7f ... 0xff] = ALL,
-    ['"'] = F | Q | SQ | P | U | C,
+    [0x00 ... 0x1f] = ALL, [0x7f ... 0xff] = ALL,
+    [' '] = F | Q | SQ | P | U | C,  ['"'] = F | Q | SQ | P | U | C,
     ['<'] = F | Q | SQ | P | U | C,  ['>'] = F | Q | SQ | P | U | C,
     ['#'] = Q | SQ | P | U | C,      ['`'] = F | P | U | C,
     ['\''] = SQ,
