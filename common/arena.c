@@ -34,7 +34,7 @@ void arena_finish(struct arena *a)
     a->is_full = false;
 }
 
-/* The block that stays is zeroed as far as it was used; a large one is not worth keeping. */
+/* A large block is not worth keeping. */
 void arena_clear(struct arena *a)
 {
     struct arena_block *kept = NULL;
@@ -47,7 +47,6 @@ void arena_clear(struct arena *a)
             free(block);
             continue;
         }
-        memset(block->bytes, 0, block->used);
         block->used = 0;
         kept = block;
     }
@@ -60,17 +59,18 @@ void arena_clear(struct arena *a)
 
 static struct arena_block *add_block(struct arena *a, size_t size)
 {
-    struct arena_block *block = calloc(1, sizeof(*block) + size);
+    struct arena_block *block = malloc(sizeof(*block) + size);
 
     if (!block)
         abort();
     block->size = size;
+    block->used = 0;
     block->next = a->blocks;
     a->blocks = block;
     return block;
 }
 
-void *arena_alloc(struct arena *a, size_t size)
+char *arena_bytes(struct arena *a, size_t size)
 {
     const size_t align = _Alignof(max_align_t);
     struct arena_block *block = a->blocks;
@@ -88,12 +88,22 @@ void *arena_alloc(struct arena *a, size_t size)
     return block->bytes + block->used - room;
 }
 
+void *arena_alloc(struct arena *a, size_t size)
+{
+    void *memory = arena_bytes(a, size);
+
+    return memory ? memset(memory, 0, size) : NULL;
+}
+
 char *arena_cstr(struct arena *a, struct str s)
 {
-    char *copy = arena_alloc(a, s.len + 1);
+    char *copy = arena_bytes(a, s.len + 1);
 
-    if (copy && s.len)
+    if (!copy)
+        return NULL;
+    if (s.len)
         memcpy(copy, s.ptr, s.len);
+    copy[s.len] = '\0';
     return copy;
 }
 
@@ -114,7 +124,7 @@ char *arena_printf(struct arena *a, const char *format, ...)
     va_copy(again, args);
     len = vsnprintf(NULL, 0, format, again);
     va_end(again);
-    text = len < 0 ? NULL : arena_alloc(a, (size_t)len + 1);
+    text = len < 0 ? NULL : arena_bytes(a, (size_t)len + 1);
     if (text)
         vsnprintf(text, (size_t)len + 1, format, args);
     va_end(args);

@@ -28,6 +28,8 @@ void arena_clear(struct arena *a);
 
 /* Zeroed memory, aligned for anything; NULL (and is_full) when it would pass the ceiling. */
 NODISCARD void *arena_alloc(struct arena *a, size_t size);
+/* The same, not zeroed: for bytes that the caller writes at once. */
+NODISCARD char *arena_bytes(struct arena *a, size_t size);
 /* A copy that lives as long as the arena, with a NUL behind it; ptr is NULL past the ceiling. */
 NODISCARD struct str arena_copy(struct arena *a, struct str s);
 /* The same as a C string; NULL past the ceiling. */

@@ -38,10 +38,18 @@ bool str_ends_nocase(struct str s, struct str suffix)
     return s.len >= suffix.len && str_equal_nocase(str_slice(s, s.len - suffix.len, s.len), suffix);
 }
 
+struct str str_trim_start(struct str s)
+{
+    size_t from = 0;
+
+    while (from < s.len && is_blank(s.ptr[from]))
+        from++;
+    return str_slice(s, from, s.len);
+}
+
 struct str str_trim(struct str s)
 {
-    while (s.len && is_blank(s.ptr[0]))
-        s = str_slice(s, 1, s.len);
+    s = str_trim_start(s);
     while (s.len && is_blank(s.ptr[s.len - 1]))
         s.len--;
     return s;

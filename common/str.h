@@ -65,6 +65,7 @@ static inline struct str str_slice(struct str s, size_t from, size_t to)
 
 /* Without leading and trailing space, tab, CR, LF and FF. */
 struct str str_trim(struct str s);
+struct str str_trim_start(struct str s);
 
 /*
  * Cuts the part of *rest before the first c off into *part and moves *rest behind that c.

@@ -102,6 +102,8 @@ static void every_result_has_its_error_code(void **state)
         {"<VideoAdServingTemplate/>", VAST_UNSUPPORTED_VERSION, 102},
         {"<!DOCTYPE VAST [<!ENTITY x \"y\">]><VAST>&x;</VAST>", VAST_DOCTYPE, 100},
         {"<!DOCTYPE VAST SYSTEM \"file:///etc/passwd\"><VAST version=\"4.2\"/>", VAST_DOCTYPE, 100},
+        {"<!DOCTYPE html><html><p>sorry</html>", VAST_MALFORMED, 100},
+        {"<!DOCTYPE VAST [<!ENTITY x \"y\">]><VAST>&x;", VAST_DOCTYPE, 100},
     };
     (void)state;
 
@@ -112,6 +114,24 @@ static void every_result_has_its_error_code(void **state)
             fail_msg("%s is %s", cases[i].text, vast_result_name(doc->result));
         assert_int_equal(vast_result_code(doc->result), cases[i].code);
     }
+}
+
+/* Attributes come from libxml2 with some references still in them, texts in pieces. */
+static void texts_and_attributes_are_put_together(void **state)
+{
+    const struct vast_doc *doc = parse(INLINE(
+        "<Impression id=\" &quot;a&amp;b&#38;amp;&#x26;#38;&#10; \"> <!-- c -->\n http<![CDATA[://a.test/ "
+        "]]>?b&amp;c<more>no</more>&#38;d \n</Impression>"
+        "<u:Impression>http://no.test/</u:Impression>"
+        "<d:Impression xmlns:d=\"urn:d\">http://d.test/</d:Impression>"
+        "<Impression> <![CDATA[ \n ]]> </Impression>"));
+    const struct vast_urls *impressions = &doc->ads[0].impressions;
+    (void)state;
+
+    assert_int_equal(impressions->n, 2);
+    assert_str(impressions->items[0].id, "\"a&b&amp;&#38;");
+    assert_str(impressions->items[0].url, "http://a.test/ ?b&c&d");
+    assert_str(impressions->items[1].url, "http://d.test/");
 }
 
 /* Each is malformed; read again after the repair, its first impression is this, to the byte. */
@@ -326,6 +346,7 @@ int main(void)
         cmocka_unit_test(an_inline_ad_is_read_whole),
         cmocka_unit_test(wrappers_nonlinears_and_companions_are_read),
         cmocka_unit_test(every_result_has_its_error_code),
+        cmocka_unit_test(texts_and_attributes_are_put_together),
         cmocka_unit_test(a_repair_never_changes_a_url),
         cmocka_unit_test(what_cannot_be_repaired_is_left_alone),
         cmocka_unit_test(durations_and_offsets),

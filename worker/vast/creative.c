@@ -3,7 +3,7 @@
  */
 #include "worker/vast/dom.h"
 
-void vast_read_tracking(struct arena *a, xmlNode *parent, struct vast_trackings *out)
+void vast_read_tracking(struct arena *a, const struct dom_node *parent, struct vast_trackings *out)
 {
     EACH_ELEMENT(events, parent)
     {
@@ -11,7 +11,7 @@ void vast_read_tracking(struct arena *a, xmlNode *parent, struct vast_trackings 
             continue;
         EACH_ELEMENT(node, events)
         {
-            struct vast_tracking tracking = {.line = dom_line(node)}, *slot;
+            struct vast_tracking tracking = {.line = node->line}, *slot;
 
             if (!dom_is(node, "Tracking"))
                 continue;
@@ -28,7 +28,7 @@ void vast_read_tracking(struct arena *a, xmlNode *parent, struct vast_trackings 
     }
 }
 
-static void read_media_files(struct arena *a, xmlNode *files, struct vast_creative *c)
+static void read_media_files(struct arena *a, const struct dom_node *files, struct vast_creative *c)
 {
     EACH_ELEMENT(node, files)
     {
@@ -47,16 +47,16 @@ static void read_media_files(struct arena *a, xmlNode *files, struct vast_creati
             .height = dom_attribute(a, node, "height"),
             .bitrate = dom_attribute(a, node, "bitrate"),
             .api = dom_attribute(a, node, "apiFramework"),
-            .line = dom_line(node),
+            .line = node->line,
         };
     }
 }
 
-static void read_icons(struct arena *a, xmlNode *icons, struct vast_creative *c)
+static void read_icons(struct arena *a, const struct dom_node *icons, struct vast_creative *c)
 {
     EACH_ELEMENT(node, icons)
     {
-        xmlNode *clicks = dom_child(node, "IconClicks");
+        const struct dom_node *clicks = dom_child(node, "IconClicks");
         struct vast_icon *icon;
 
         if (!dom_is(node, "Icon"))
@@ -73,9 +73,9 @@ static void read_icons(struct arena *a, xmlNode *icons, struct vast_creative *c)
     }
 }
 
-static void read_linear(struct arena *a, xmlNode *node, struct vast_creative *c)
+static void read_linear(struct arena *a, const struct dom_node *node, struct vast_creative *c)
 {
-    xmlNode *files = dom_child(node, "MediaFiles"), *clicks = dom_child(node, "VideoClicks");
+    const struct dom_node *files = dom_child(node, "MediaFiles"), *clicks = dom_child(node, "VideoClicks");
 
     c->duration_raw = dom_text(a, dom_child(node, "Duration"));
     c->duration_ms = c->duration_raw.ptr ? vast_duration_ms(c->duration_raw) : -1;
@@ -102,8 +102,8 @@ struct variation_names {
     bool has_tracking;
 };
 
-static void read_variations(struct arena *a, xmlNode *parent, const struct variation_names *names,
-                            struct vast_creative *c)
+static void read_variations(struct arena *a, const struct dom_node *parent,
+                            const struct variation_names *names, struct vast_creative *c)
 {
     EACH_ELEMENT(node, parent)
     {
@@ -119,7 +119,7 @@ static void read_variations(struct arena *a, xmlNode *parent, const struct varia
             .width = dom_attribute(a, node, "width"),
             .height = dom_attribute(a, node, "height"),
             .click_through = dom_text(a, dom_child(node, names->click_through)),
-            .line = dom_line(node),
+            .line = node->line,
         };
         dom_urls(a, node, "StaticResource", &v->statics);
         dom_urls(a, node, "IFrameResource", &v->iframes);
@@ -130,7 +130,7 @@ static void read_variations(struct arena *a, xmlNode *parent, const struct varia
     }
 }
 
-static void read_kind(struct arena *a, xmlNode *node, struct vast_creative *c)
+static void read_kind(struct arena *a, const struct dom_node *node, struct vast_creative *c)
 {
     static const struct variation_names nonlinear = {"NonLinear", "NonLinearClickThrough",
                                                      "NonLinearClickTracking", false};
@@ -152,7 +152,7 @@ static void read_kind(struct arena *a, xmlNode *node, struct vast_creative *c)
     }
 }
 
-static bool creative_kind(const xmlNode *node, enum vast_creative_kind *out)
+static bool creative_kind(const struct dom_node *node, enum vast_creative_kind *out)
 {
     static const char *const names[] = {"Linear", "NonLinearAds", "CompanionAds"};
 
@@ -165,7 +165,7 @@ static bool creative_kind(const xmlNode *node, enum vast_creative_kind *out)
     return false;
 }
 
-static void read_universal_ids(struct arena *a, xmlNode *creative, struct vast_creative *c)
+static void read_universal_ids(struct arena *a, const struct dom_node *creative, struct vast_creative *c)
 {
     EACH_ELEMENT(node, creative)
     {
@@ -181,7 +181,7 @@ static void read_universal_ids(struct arena *a, xmlNode *creative, struct vast_c
 }
 
 /* The AdID attribute was spelt in three ways over the versions. */
-static struct str read_ad_id(struct arena *a, xmlNode *creative)
+static struct str read_ad_id(struct arena *a, const struct dom_node *creative)
 {
     static const char *const spellings[] = {"AdID", "adID", "adId"};
     struct str id = {NULL, 0};
@@ -192,7 +192,7 @@ static struct str read_ad_id(struct arena *a, xmlNode *creative)
 }
 
 /* One Creative holds one kind as a rule; a document with several in one gives one creative each. */
-static void read_creative(struct arena *a, xmlNode *creative, struct vast_ad *ad)
+static void read_creative(struct arena *a, const struct dom_node *creative, struct vast_ad *ad)
 {
     EACH_ELEMENT(node, creative)
     {
@@ -209,7 +209,7 @@ static void read_creative(struct arena *a, xmlNode *creative, struct vast_ad *ad
             .id = dom_attribute(a, creative, "id"),
             .sequence = dom_attribute(a, creative, "sequence"),
             .ad_id = read_ad_id(a, creative),
-            .line = dom_line(creative),
+            .line = creative->line,
             .duration_ms = -1,
         };
         read_universal_ids(a, creative, c);
@@ -217,7 +217,7 @@ static void read_creative(struct arena *a, xmlNode *creative, struct vast_ad *ad
     }
 }
 
-void vast_read_creatives(struct arena *a, xmlNode *parent, struct vast_ad *ad)
+void vast_read_creatives(struct arena *a, const struct dom_node *parent, struct vast_ad *ad)
 {
     EACH_ELEMENT(creatives, parent)
     {

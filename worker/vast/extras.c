@@ -4,7 +4,7 @@
 #include "worker/vast/extras.h"
 
 #include "common/json.h"
-#include "worker/vast/dom.h"
+#include "worker/vast/xml.h"
 
 #include <libxml/xpath.h>
 #include <string.h>
@@ -13,10 +13,8 @@ enum { TEXTS_MAX = 100, TEXT_MAX = 4096, STEPS_MAX = 1000000, XPATH_BYTES = 1024
 
 static void forget_namespaces(xmlNode *node)
 {
-    EACH_ELEMENT(child, node)
-    {
+    for (xmlNode *child = xmlFirstElementChild(node); child; child = xmlNextElementSibling(child))
         forget_namespaces(child);
-    }
     node->ns = NULL;
     for (xmlAttr *attr = node->properties; attr; attr = attr->next)
         attr->ns = NULL;
@@ -87,7 +85,7 @@ static json_t *evaluate(xmlDoc *xml, struct str xpath)
 json_t *vast_extras_json(struct str bytes, const struct vast_provider *provider)
 {
     json_t *object = json_object();
-    SCOPED(xmlDoc) xml = dom_read(bytes);
+    SCOPED(xmlDoc) xml = xml_read(bytes);
 
     xmlSetGenericErrorFunc(NULL, ignore_text);
     if (xml)

@@ -5,19 +5,7 @@
 #include "worker/vast/dom.h"
 #include "worker/vast/repair.h"
 
-#include <libxml/parser.h>
-#include <limits.h>
-#include <stdio.h>
-#include <string.h>
 #include <strings.h>
-
-DEFINE_SCOPED_PTR(xmlParserCtxt, xmlParserCtxt, xmlFreeParserCtxt)
-
-/* No network, no entities, no DTD, no XML_PARSE_HUGE (which would lift the depth limit). */
-enum {
-    SAFE = XML_PARSE_NONET | XML_PARSE_NOCDATA | XML_PARSE_COMPACT | XML_PARSE_NOERROR | XML_PARSE_NOWARNING,
-    REPAIRED_MAX = 16 * 1024 * 1024
-};
 
 static const struct {
     const char *name;
@@ -38,7 +26,7 @@ int vast_result_code(enum vast_result result)
     return results[result].code;
 }
 
-static enum vast_flag read_flag(struct arena *a, xmlNode *node, const char *name)
+static enum vast_flag read_flag(struct arena *a, const struct dom_node *node, const char *name)
 {
     struct str value = dom_attribute(a, node, name);
 
@@ -47,7 +35,7 @@ static enum vast_flag read_flag(struct arena *a, xmlNode *node, const char *name
     return str_equal_nocase(value, STR("true")) || str_equal(value, STR("1")) ? VAST_YES : VAST_NO;
 }
 
-static void read_verifications(struct arena *a, xmlNode *parent, struct vast_ad *ad)
+static void read_verifications(struct arena *a, const struct dom_node *parent, struct vast_ad *ad)
 {
     EACH_ELEMENT(node, parent)
     {
@@ -66,7 +54,7 @@ static void read_verifications(struct arena *a, xmlNode *parent, struct vast_ad 
 }
 
 /* Before VAST 4, AdVerifications lived in an Extension (CTV Addendum 2024). */
-static void read_extensions(struct arena *a, xmlNode *n, struct vast_ad *ad)
+static void read_extensions(struct arena *a, const struct dom_node *n, struct vast_ad *ad)
 {
     bool has_own = dom_child(n, "AdVerifications") != NULL;
 
@@ -75,15 +63,15 @@ static void read_extensions(struct arena *a, xmlNode *n, struct vast_ad *ad)
     {
         if (!dom_is(extension, "Extension"))
             continue;
-        dom_add_url(
-            a, &ad->extensions,
-            (struct vast_url){.url = dom_attribute(a, extension, "type"), .line = dom_line(extension)});
+        dom_add_url(a, &ad->extensions,
+                    (struct vast_url){.url = dom_attribute(a, extension, "type"), .line = extension->line});
         if (!has_own)
             read_verifications(a, dom_child(extension, "AdVerifications"), ad);
     }
 }
 
-static void read_categories(struct arena *a, xmlNode *n, const char *name, struct vast_urls *out)
+static void read_categories(struct arena *a, const struct dom_node *n, const char *name,
+                            struct vast_urls *out)
 {
     EACH_ELEMENT(node, n)
     {
@@ -92,13 +80,13 @@ static void read_categories(struct arena *a, xmlNode *n, const char *name, struc
         if (text.ptr)
             dom_add_url(a, out,
                         (struct vast_url){
-                            .url = text, .id = dom_attribute(a, node, "authority"), .line = dom_line(node)});
+                            .url = text, .id = dom_attribute(a, node, "authority"), .line = node->line});
     }
 }
 
-static void read_ad_content(struct arena *a, xmlNode *n, struct vast_ad *ad)
+static void read_ad_content(struct arena *a, const struct dom_node *n, struct vast_ad *ad)
 {
-    xmlNode *viewable = dom_child(n, "ViewableImpression");
+    const struct dom_node *viewable = dom_child(n, "ViewableImpression");
 
     ad->ad_system = dom_text(a, dom_child(n, "AdSystem"));
     ad->title = dom_text(a, dom_child(n, "AdTitle"));
@@ -116,17 +104,17 @@ static void read_ad_content(struct arena *a, xmlNode *n, struct vast_ad *ad)
 }
 
 /* VAST 1 and some servers since wrote VASTAdTagURL, with or without a URL element inside. */
-static struct str read_tag_uri(struct arena *a, xmlNode *n)
+static struct str read_tag_uri(struct arena *a, const struct dom_node *n)
 {
     struct str uri = dom_text(a, dom_child(n, "VASTAdTagURI"));
-    xmlNode *legacy = dom_child(n, "VASTAdTagURL");
+    const struct dom_node *legacy = dom_child(n, "VASTAdTagURL");
 
     if (!uri.ptr)
         uri = dom_text(a, dom_child(legacy, "URL"));
     return uri.ptr ? uri : dom_text(a, legacy);
 }
 
-static void read_wrapper(struct arena *a, xmlNode *n, struct vast_ad *ad)
+static void read_wrapper(struct arena *a, const struct dom_node *n, struct vast_ad *ad)
 {
     ad->tag_uri = read_tag_uri(a, n);
     ad->follow_additional_wrappers = read_flag(a, n, "followAdditionalWrappers");
@@ -135,13 +123,13 @@ static void read_wrapper(struct arena *a, xmlNode *n, struct vast_ad *ad)
 }
 
 /* InLine or Wrapper, also in another case than the specification's: read, and marked. */
-static xmlNode *ad_content(xmlNode *node, struct vast_ad *ad)
+static const struct dom_node *ad_content(const struct dom_node *node, struct vast_ad *ad)
 {
     EACH_ELEMENT(child, node)
     {
-        bool is_inline = strcasecmp((const char *)child->name, "InLine") == 0;
+        bool is_inline = strcasecmp(child->name, "InLine") == 0;
 
-        if (!is_inline && strcasecmp((const char *)child->name, "Wrapper") != 0)
+        if (!is_inline && strcasecmp(child->name, "Wrapper") != 0)
             continue;
         ad->kind = is_inline ? VAST_AD_INLINE : VAST_AD_WRAPPER;
         ad->odd_case = !dom_is(child, is_inline ? "InLine" : "Wrapper");
@@ -150,10 +138,10 @@ static xmlNode *ad_content(xmlNode *node, struct vast_ad *ad)
     return NULL;
 }
 
-static void read_ad(struct arena *a, xmlNode *node, struct vast_doc *doc)
+static void read_ad(struct arena *a, const struct dom_node *node, struct vast_doc *doc)
 {
     struct vast_ad *ad = DOM_APPEND(a, doc->ads, doc->nads, doc->ads_cap);
-    xmlNode *content;
+    const struct dom_node *content;
 
     if (!ad)
         return;
@@ -162,7 +150,7 @@ static void read_ad(struct arena *a, xmlNode *node, struct vast_doc *doc)
         .sequence = dom_attribute(a, node, "sequence"),
         .ad_type = dom_attribute(a, node, "adType"),
         .conditional = dom_attribute(a, node, "conditionalAd"),
-        .line = dom_line(node),
+        .line = node->line,
     };
     content = ad_content(node, ad);
     if (!content)
@@ -172,13 +160,9 @@ static void read_ad(struct arena *a, xmlNode *node, struct vast_doc *doc)
         read_wrapper(a, content, ad);
 }
 
-static void read_document(struct arena *a, xmlDoc *xml, struct vast_doc *doc)
+static void read_document(struct arena *a, const struct dom_node *root, struct vast_doc *doc)
 {
-    xmlNode *root = xmlDocGetRootElement(xml);
-
-    if (xmlGetIntSubset(xml)) {
-        doc->result = VAST_DOCTYPE;
-    } else if (dom_is(root, "VideoAdServingTemplate")) {
+    if (dom_is(root, "VideoAdServingTemplate")) {
         doc->result = VAST_UNSUPPORTED_VERSION;
     } else if (!dom_is(root, "VAST")) {
         doc->result = VAST_NOT_VAST;
@@ -194,36 +178,28 @@ static void read_document(struct arena *a, xmlDoc *xml, struct vast_doc *doc)
     }
 }
 
-static void note_problem(xmlParserCtxt *context, struct vast_doc *doc)
-{
-    const xmlError *error = xmlCtxtGetLastError(context);
-    struct str message = str_trim(str_from(error ? error->message : "no document"));
-
-    snprintf(doc->problem, sizeof(doc->problem), "line %d: %.*s", error ? error->line : 1, STR_ARG(message));
-}
-
-static bool has_doctype(const xmlParserCtxt *context)
-{
-    return context->myDoc && xmlGetIntSubset(context->myDoc);
-}
-
+/* NULL when there was not enough memory. */
 static struct vast_doc *parse_once(struct arena *a, struct str bytes)
 {
-    SCOPED(xmlParserCtxt) context = xmlNewParserCtxt();
     struct vast_doc *doc = arena_alloc(a, sizeof(*doc));
-    SCOPED(xmlDoc) xml = NULL;
+    SCOPED_VALUE(dom) dom;
 
-    if (!context)
-        abort();
+    dom_init(&dom, bytes);
     if (!doc)
         return NULL;
-    xml =
-        bytes.len > INT_MAX ? NULL : xmlCtxtReadMemory(context, bytes.ptr, (int)bytes.len, NULL, NULL, SAFE);
-    if (xml) {
-        read_document(a, xml, doc);
-    } else {
-        doc->result = has_doctype(context) ? VAST_DOCTYPE : VAST_MALFORMED;
-        note_problem(context, doc);
+    switch (dom.result) {
+    case DOM_READ:
+        read_document(a, dom.root, doc);
+        break;
+    case DOM_DOCTYPE:
+        doc->result = VAST_DOCTYPE;
+        break;
+    case DOM_MALFORMED:
+        doc->result = VAST_MALFORMED;
+        dom_problem(&dom, doc->problem, sizeof(doc->problem));
+        break;
+    case DOM_TOO_BIG:
+        return NULL;
     }
     return doc;
 }
@@ -231,10 +207,9 @@ static struct vast_doc *parse_once(struct arena *a, struct str bytes)
 /* A repaired document that is no VAST all the same is no better than the malformed one. */
 static struct vast_doc *parse_repaired(struct arena *a, struct str bytes)
 {
-    SCOPED_VALUE(buf) mended;
+    SCOPED_VALUE(buf) mended = {.max = REPAIRED_MAX};
     struct vast_doc *doc;
 
-    buf_init(&mended, REPAIRED_MAX);
     if (!vast_repair(bytes, &mended))
         return NULL;
     doc = parse_once(a, buf_str(&mended));
@@ -249,23 +224,7 @@ bool vast_parse(struct arena *a, struct str bytes, struct vast_doc **out, struct
         doc->repaired = parse_repaired(a, bytes);
     if (!doc || a->is_full)
         return err_set(err, ERR_TOO_BIG, "VAST document of %zu bytes needs more than %zu bytes of memory",
-                       bytes.len, a->ceiling);
+                       bytes.len, a->is_full ? a->ceiling : (size_t)DOM_MAX);
     *out = doc;
     return true;
-}
-
-static xmlDoc *read_strictly(struct str bytes)
-{
-    return bytes.len && bytes.len <= INT_MAX ? xmlReadMemory(bytes.ptr, (int)bytes.len, NULL, NULL, SAFE)
-                                             : NULL;
-}
-
-xmlDoc *dom_read(struct str bytes)
-{
-    SCOPED_VALUE(buf) mended = {.max = REPAIRED_MAX};
-    SCOPED(xmlDoc) xml = read_strictly(bytes);
-
-    if (!xml && vast_repair(bytes, &mended))
-        xml = read_strictly(buf_str(&mended));
-    return xml && !xmlGetIntSubset(xml) ? TAKE(xml) : NULL;
 }

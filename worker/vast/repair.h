@@ -11,6 +11,8 @@
 
 #include "common/buf.h"
 
+enum { REPAIRED_MAX = 16 * 1024 * 1024 };
+
 /* Writes the repaired document; false when there is nothing in it that could be repaired. */
 NODISCARD bool vast_repair(struct str bytes, struct buf *out);
 

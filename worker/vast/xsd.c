@@ -3,8 +3,8 @@
  */
 #include "worker/vast/xsd.h"
 
-#include "worker/vast/dom.h"
 #include "worker/vast/lint_add.h"
+#include "worker/vast/xml.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -155,7 +155,7 @@ bool vast_xsd_check(struct vast_xsd *x, struct arena *a, struct str bytes, const
 {
     struct listening l = {.lint = {.arena = a, .out = findings}};
     xmlSchema *schema = find_schema(x, doc);
-    SCOPED(xmlDoc) xml = dom_read(bytes);
+    SCOPED(xmlDoc) xml = xml_read(bytes);
 
     if (xml && schema)
         validate(schema, xml, &l);
