@@ -37,4 +37,7 @@ UNION ALL
 SELECT 'IPs locked without a request: run release_expired_ip_locks()', count(*) FROM public.ip_rotation_pool
  WHERE status::text = 'locked' AND coalesce(locked_until, '-infinity') < now() HAVING count(*) > 0
 UNION ALL
-SELECT 'requests of offers that are gone: they come with the first `move requests`', count(*) FROM moving_requests WHERE offer IS NULL HAVING count(*) > 0;
+SELECT 'requests of offers that are gone: they come with the first `move requests`', count(*)
+  FROM public.active_trace_requests t
+ WHERE NOT EXISTS (SELECT FROM public.offers o WHERE o.id = t.offer_id)
+HAVING count(*) > 0;

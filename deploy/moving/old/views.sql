@@ -63,7 +63,7 @@ SELECT o.r->>'offer_name' AS name,
          'tracer_detection_result', o.r->'tracer_detection_result',
          'block_resources', coalesce((o.r->>'block_resources')::boolean, true),
          'extract_only', coalesce((o.r->>'extract_only')::boolean, false), 'expected_params', pg_temp.words(o.r->'expected_params')) AS line
-  FROM (SELECT to_jsonb(t) AS r FROM public.offers t) AS o;
+  FROM (SELECT to_jsonb(t) AS r FROM public.offers t OFFSET 0) AS o;
 
 -- A request that was handed over unfinished is a pending one here, whatever is written there now.
 CREATE TEMP VIEW moving_requests AS
@@ -85,7 +85,8 @@ SELECT q.offer_name AS offer, q.r->>'request_id' AS id, q.handed_over,
   FROM (SELECT coalesce(m.was, to_jsonb(t)) AS r, o.offer_name, m.name IS NOT NULL AS handed_over
           FROM public.active_trace_requests t
           LEFT JOIN public.offers o ON o.id = t.offer_id
-          LEFT JOIN public.moved_to_tracepool m ON m.kind = 'request' AND m.name = t.request_id::text) AS q;
+          LEFT JOIN public.moved_to_tracepool m ON m.kind = 'request' AND m.name = t.request_id::text
+        OFFSET 0) AS q;   -- each row becomes an object once, not for each of its columns
 
 CREATE TEMP VIEW moving_ips AS
 SELECT m.name AS address,
@@ -98,5 +99,5 @@ SELECT m.name AS address,
 
 CREATE TEMP VIEW moving_statistics AS
 SELECT (s.r->>'recorded_at')::timestamptz AS recorded_at, s.r AS line
-  FROM (SELECT to_jsonb(t) AS r FROM public.ip_pool_statistics t) AS s
+  FROM (SELECT to_jsonb(t) AS r FROM public.ip_pool_statistics t OFFSET 0) AS s
  WHERE s.r->>'recorded_at' IS NOT NULL;
