@@ -73,9 +73,9 @@ class Stack:
         lines += "".join(f"{name}={value}\n" for name, value in more.items())
         self.environment = self.engine.home / "environment"
         self.environment.write_text(lines)
-        # What podman calls its address management; docker-compose would make the network anew at each call otherwise.
+        # An option that podman adds by itself; docker-compose would want to make the network anew at each call otherwise.
         self.override = self.engine.home / "podman.yml"
-        self.override.write_text("networks: {front: {ipam: {driver: host-local}}}\n")
+        self.override.write_text("networks: {front: {ipam: {options: {driver: host-local}, config: [{subnet: \"${TRACEPOOL_FRONT_SUBNET}\"}]}}}\n")
 
     def compose(self, *words, **options):
         plain = {name: value for name, value in os.environ.items() if not name.startswith(("TRACEPOOL_", "COMPOSE_P"))}
@@ -148,7 +148,7 @@ class Stack:
         return status
 
     @contextlib.contextmanager
-    def clicking(self, offer, pause_s=0.05):
+    def clicking(self, offer, pause_s=0.1):
         """Clicks without a break, meanwhile."""
         done = threading.Event()
 

@@ -118,8 +118,8 @@ def demo_clicks(stack, check):
 
 
 def many_clicks(stack, check):
-    statuses = [stack.click("plain") for _ in range(200)]
-    check("200 clicks are all 302", statuses == [302] * 200)
+    statuses = [stack.click("plain") for _ in range(100)]
+    check("100 clicks are all 302", statuses == [302] * 100)
     sent, missing, doubled = stack.every_click_has_one_row()
     check("each is one row", (missing, doubled) == (0, 0), f"{sent} acknowledged, {missing} missing, {doubled} doubled")
     stack.all_ended()
@@ -207,7 +207,7 @@ def front(stack, check):
     direct = json.loads(ask("http://127.0.0.1:8080" + explain, **mine)[2])["visitor_address"]
     address = next(iter(stack.one("front")["NetworkSettings"]["Networks"].values()))["IPAddress"]
     check("the edge takes the visitor's address from the front proxy, and a visitor's word from nobody",
-          "198.51.100.7" not in (through, direct) and through != address, f"{through}, {direct}")
+          "198.51.100.7" not in through + direct and not through.endswith(address), f"{through}, {direct}")
 
 
 def prometheus(stack, check):
@@ -220,9 +220,11 @@ def prometheus(stack, check):
     check("both jobs are scraped", wait_for(scraped, "targets that are up"))
     rules = [rule for group in query("rules")["groups"] for rule in group["rules"]]
     check("our rules are loaded and evaluated", len(rules) >= 10 and all(rule["health"] in ("ok", "unknown") for rule in rules), len(rules))
-    expression = "query?query=sum(tracepool_edge_clicks_total)"
-    wait_for(lambda: query(expression)["result"], "the edge's clicks")
-    check("the edge's clicks arrive", float(query(expression)["result"][0]["value"][1]) > 0, query(expression)["result"][0]["value"][1])
+
+    def clicks():
+        result = query("query?query=sum(tracepool_edge_clicks_total)")["result"]
+        return int(result[0]["value"][1]) if result else 0
+    check("the edge's clicks arrive", wait_for(clicks, "clicks in Prometheus") <= stack.clicks_sent + 20, clicks())
 
 
 def scheduled(stack, check):
@@ -246,7 +248,7 @@ def secrets(stack, check):
 
 def stop_gracefully(stack, check):
     """Workers with traces in hand, an edge with clicks coming in."""
-    for _ in range(40):
+    for _ in range(20):
         stack.click("slow")
     wait_for(lambda: stack.number("SELECT count(*) FROM active_trace_requests WHERE status = 'processing'") > 0, "traces in hand")
     started = time.monotonic()
@@ -256,7 +258,7 @@ def stop_gracefully(stack, check):
     codes = [one["State"]["ExitCode"] for one in stack.containers("worker").values()]
     check("three workers drain: exit 0, no lease left", set(codes) == {0} and held == "0|0", f"{codes}, {time.monotonic() - started:.1f} s")
     with stack.clicking("plain"):
-        wait_for(lambda: len(stack.acknowledged) % 50 == 0, "some clicks")
+        wait_for(lambda: len(stack.acknowledged) % 20 == 0, "some clicks")
         stack.compose("stop", "edge")
     check("the edge drains: exit 0", stack.one("edge")["State"]["ExitCode"] == 0)
     stack.others.clear()    # refused connections, once it was gone
@@ -297,8 +299,7 @@ STEPS = (the_file, up, privileges, networks, refused_without_tls, demo_clicks, m
 
 def run_all(stack):
     report, table = Report(), []
-    only = os.environ.get("STEPS", "").split()
-    for step in [s for s in STEPS if not only or s.__name__ in only]:
+    for step in STEPS:
         name = step.__name__.replace("_", " ")
         print(f"== {name}", flush=True)
         before, begun = (report.passed, report.failed), time.monotonic()
