@@ -26,7 +26,7 @@ struct fixture {
     struct spool_batch batch;
     bool is_read;
     int nmore;
-    int64_t segment_bytes, max_bytes;
+    int64_t segment_bytes, max_bytes, keep_ms;
     int (*sync)(int fd);
 };
 
@@ -72,6 +72,7 @@ static void open_spool(struct fixture *f)
                                     .dir = f->dir,
                                     .segment_bytes = f->segment_bytes,
                                     .max_bytes = f->max_bytes,
+                                    .keep_ms = f->keep_ms,
                                     .is_synced = true,
                                     .sync = f->sync,
                                     .arg = f,
@@ -216,6 +217,57 @@ static void test_what_is_not_committed_comes_again(void **state)
     assert_int_equal(metrics_value(METRIC_SPOOL_ADOPTED), 1);
     close_spool(f);
     assert_int_equal(count_files(f, ".spool", false), 0);
+}
+
+static void test_another_database_gets_all_that_is_kept(void **state)
+{
+    SCOPED_VALUE(buf) out = {.max = 4096};
+    struct fixture *f = *state;
+
+    f->keep_ms = 3600 * 1000;
+    open_spool(f);
+    assert_false(spool_meet_server(f->spool, STR("1/00000001"))); /* the first one is no news */
+    append(f, "a", 1);
+    append(f, "b", 1);
+    drain(f, &out);
+    close_spool(f);
+    assert_int_equal(count_files(f, ".spool.kept", false), 1);
+
+    open_spool(f); /* a is in a kept segment, c in the one at hand */
+    append(f, "c", 1);
+    drain(f, &out);
+    assert_str(buf_str(&out), "c ");
+    assert_false(spool_meet_server(f->spool, STR("1/00000001")));
+    assert_int_equal(spool_unshipped_bytes(f->spool), 0);
+    append(f, "d", 1);
+    read_batch(f, 1);
+    assert_true(spool_meet_server(f->spool, STR("1/00000002")));
+    RUN_UNTIL(f, spool_unshipped_bytes(f->spool) == 4 * (SEGMENT_RECORD_HEAD + 1));
+    drain(f, &out);
+    assert_str(buf_str(&out), "a b c d ");
+    assert_false(spool_meet_server(f->spool, STR("1/00000002")));
+    close_spool(f);
+    assert_int_equal(count_files(f, ".spool.kept", true), 2);
+
+    open_spool(f); /* whoever comes next knows which one it was */
+    assert_false(spool_meet_server(f->spool, STR("1/00000002")));
+    assert_true(spool_meet_server(f->spool, STR("1/00000003")));
+    close_spool(f);
+}
+
+static void test_what_is_not_kept_is_not_shipped_again(void **state)
+{
+    SCOPED_VALUE(buf) out = {.max = 4096};
+    struct fixture *f = *state;
+
+    open_spool(f);
+    assert_false(spool_meet_server(f->spool, STR("1/00000001")));
+    append(f, "a", 1);
+    drain(f, &out);
+    assert_false(spool_meet_server(f->spool, STR("1/00000002")));
+    assert_int_equal(spool_unshipped_bytes(f->spool), 0);
+    close_spool(f);
+    assert_int_equal(count_files(f, "server", false), 0);
 }
 
 static void test_a_living_owner_keeps_its_segments(void **state)
@@ -478,6 +530,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         spool_test(test_append_read_commit),
         spool_test(test_what_is_not_committed_comes_again),
+        spool_test(test_another_database_gets_all_that_is_kept),
+        spool_test(test_what_is_not_kept_is_not_shipped_again),
         spool_test(test_a_living_owner_keeps_its_segments),
         spool_test(test_many_in_flight_share_syncs),
         spool_test(test_segments_are_left_and_deleted),
