@@ -16,8 +16,8 @@ from clicks import ask
 from edges import add_offer, wait_rows
 
 UNITS = farm.ROOT / "deploy" / "systemd"
-# As low as each can be: the worker has to leave Chromium what its sandbox is made of (see its unit).
-SCORES = {"edge": 2.0, "monitor": 2.0, "migrate": 2.0, "worker": 2.5}
+# The worker has to leave Chromium what its sandbox is made of (see its unit).
+SCORES = {"edge": 1.2, "monitor": 1.2, "migrate": 1.2, "worker": 2.0}
 
 
 # --- the units ------------------------------------------------------------------------------------------------
