@@ -6,15 +6,15 @@ import pathlib
 import shutil
 import subprocess
 import threading
-import time
-import urllib.error
 import urllib.parse
-import urllib.request
 
+import farm
+import tabs
 from engine import call
+from whole import ASK, ask
 
 PROJECT = "tracepool"
-PATIENCE_S = 90
+PATIENCE_S = 120
 PROFILES = "front,prometheus,demo"
 TOKEN = "canary-debug-token"
 # Not the defaults: the demo's private addresses, its tracking requests, and a way to ask the edge whom it sees.
@@ -23,33 +23,10 @@ SETTINGS = {"TRACEPOOL_TRACE_ALLOW_PRIVATE": "true", "TRACEPOOL_TRACKING_MODE": 
             "TRACEPOOL_FRONT_BIND": "127.0.0.1"}            # netavark 1.4 takes 0.0.0.0 for an address that nobody has
 
 
+
 def wait_for(condition, what, patience_s=PATIENCE_S):
-    until = time.monotonic() + patience_s
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > until:
-            raise AssertionError(f"{what} did not come within {patience_s} s (last: {value!r})")
-        time.sleep(0.2)
-
-
-class NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_):
-        return None
-
-
-DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect)
-
-
-def ask(url, opener=DIRECT, **headers):
-    """(status, headers, body); a connection that fails is an OSError."""
-    request = urllib.request.Request(url, headers=headers)
-    try:
-        with opener.open(request, timeout=20) as answer:
-            return answer.status, answer.headers, answer.read().decode()
-    except urllib.error.HTTPError as answer:
-        return answer.code, answer.headers, answer.read().decode()
+    """Containers take longer than processes do."""
+    return farm.wait_for(condition, what, patience_s)
 
 
 class Stack:
@@ -93,16 +70,9 @@ class Stack:
         return next(iter(self.containers(service).values()))
 
     def pids(self, service):
-        """All processes of a service's containers, seen from outside: by the process that each came from."""
-        firsts = {one["State"]["Pid"] for one in self.containers(service).values() if one["State"]["Pid"]}
-        found, parents = set(firsts), parents_of_all()
-        for pid in parents:
-            ancestor = pid
-            while ancestor in parents and ancestor not in firsts:
-                ancestor = parents[ancestor]
-            if ancestor in firsts:
-                found.add(pid)
-        return found
+        """All processes of a service's containers, seen from outside."""
+        firsts = [one["State"]["Pid"] for one in self.containers(service).values() if one["State"]["Pid"]]
+        return set(firsts).union(*map(tabs.below, firsts))
 
     def health(self):
         return {name: one["State"]["Health"]["Status"] for name, one in self.containers().items()
@@ -133,14 +103,14 @@ class Stack:
 
     # --- clicks
 
-    def click(self, offer, opener=DIRECT, base="http://127.0.0.1:8080", **parameters):
+    def click(self, offer, opener=ASK, base="http://127.0.0.1:8080", **parameters):
         """Its status; numbered, so that a row can be found for each that was answered 302."""
         with self.lock:
             self.clicks_sent += 1
             n = self.clicks_sent
         query = urllib.parse.urlencode({"offer": offer, "n": n, **parameters})
         try:
-            status = ask(f"{base}/functions/v1/track-hit-instant?{query}", opener)[0]
+            status = ask(f"{base}/functions/v1/track-hit-instant?{query}", opener=opener)[0]
         except OSError as error:
             status = str(error)
         with self.lock:
@@ -162,12 +132,6 @@ class Stack:
         finally:
             done.set()
             thread.join()
-
-    def rows_of_clicks(self):
-        """How many rows there are, and of how many different clicks."""
-        rows, clicks = self.sql("SELECT count(*), count(DISTINCT inbound_params ->> 'n') FROM active_trace_requests "
-                                "WHERE inbound_params ? 'n'").split("|")
-        return int(rows), int(clicks)
 
     def every_click_has_one_row(self):
         """Waits for the spool's end; (acknowledged, missing, doubled)."""
@@ -196,26 +160,3 @@ class Stack:
     def add_page(self, url, **response):
         page = {"status": 200, "headers": [["Content-Type", "text/html"]], "body": "<html><body>there</body></html>"}
         self.web("/add", {"url": url, "response": {**page, **response}})
-
-
-def parents_of_all():
-    """Parent by process, of everything that runs here."""
-    found = {}
-    for folder in pathlib.Path("/proc").iterdir():
-        if folder.name.isdigit():
-            with contextlib.suppress(OSError, IndexError):
-                found[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-    return found
-
-
-def status_of(pid):
-    """The lines of /proc/PID/status; empty for a process that is gone."""
-    with contextlib.suppress(OSError):
-        return dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
-    return {}
-
-
-def words_of(pid):
-    with contextlib.suppress(OSError):
-        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
-    return ""

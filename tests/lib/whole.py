@@ -27,11 +27,11 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 ASK = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect)
 
 
-def ask(url, body=None, **headers):
+def ask(url, body=None, opener=ASK, **headers):
     """(status, headers, body) of a GET, or of a POST with that body; redirects are not followed."""
     request = urllib.request.Request(url, data=body, headers={k.replace("_", "-"): v for k, v in headers.items()})
     try:
-        with ASK.open(request, timeout=60) as answer:
+        with opener.open(request, timeout=60) as answer:
             return answer.status, answer.headers, answer.read().decode()
     except urllib.error.HTTPError as answer:
         return answer.code, answer.headers, answer.read().decode()
