@@ -32,8 +32,9 @@ BEGIN
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO %s', current_database(), c_roles);
     EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO tracepool_admin', current_database());
   END IF;
-  IF v_is_ours AND has_schema_privilege('public', 'public', 'USAGE') THEN
-    REVOKE ALL ON SCHEMA public FROM PUBLIC;   -- before version 15 it may not be ours: a warning then
+  IF v_is_ours AND has_schema_privilege('public', 'public', 'USAGE')
+     AND pg_has_role((SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = 'public'), 'USAGE') THEN   -- before version 15 it may not be
+    REVOKE ALL ON SCHEMA public FROM PUBLIC;
   END IF;
   IF v_is_ours AND NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.oid = v_owner) THEN
     -- Of a superuser also the functions of extensions would be closed.

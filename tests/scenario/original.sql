@@ -64,7 +64,7 @@ INSERT INTO active_trace_requests (offer_id, tracking_url, target_country, inbou
                                    completed_at, timeout_at, created_at, trace_time_ms) VALUES
   ((SELECT id FROM offers WHERE offer_name = 'quiet'), NULL, NULL, NULL, 'completed', '["http://a.test/", "http://b.test/"]', '[1]', NULL, NULL, NULL, NULL, NULL, -5),
   ((SELECT id FROM offers WHERE offer_name = 'quiet'), 'http://a.test/', ' De ', '["x"]', 'failed', '"http://a.test/"', 'null', -1, now() - interval '400 days', NULL, NULL, NULL, NULL),
-  ((SELECT id FROM offers WHERE offer_name = 'quiet'), E'http://a.test/?q=\\N\\.&t=\t', 'us', '"x"', 'timeout', '{"href": "x"}', NULL, 1, now() - interval '9 days', now() - interval '9 days', NULL, NULL, 1),
+  ((SELECT id FROM offers WHERE offer_name = 'quiet'), E'http://a.test/?q=\\N\\.&t=\t', 'us', '"x"', 'timeout', '{"href": "x", "status": "302", "headers": {"a": 1}, "cookies_set": "text"}', NULL, 1, now() - interval '9 days', now() - interval '9 days', NULL, NULL, 1),
   (NULL, 'http://gone.test/', 'us', '{}', 'completed', '[null, 3, {"status": 200}]', '{}', 0, now() - interval '2 days', now() - interval '2 days', NULL, now(), 1),
   ((SELECT id FROM offers WHERE offer_name = 'busy'), 'http://go.test/busy?sub=waiting', 'us', '{"sub": "waiting"}', 'pending', NULL, NULL, 0, now() - interval '1 hour', NULL, now(), now(), NULL),
   ((SELECT id FROM offers WHERE offer_name = 'busy'), 'http://go.test/busy?sub=stuck', 'us', '{"sub": "stuck"}', 'processing', NULL, NULL, 1, now() - interval '1 hour', NULL, now() - interval '58 min', now(), NULL),

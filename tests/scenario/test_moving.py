@@ -145,6 +145,8 @@ def test_one_offer_comes_whole_and_the_rest_stays(moving):
     # its requests, and those of offers that are gone
     row_by_row(requests_of(old, "quiet"), requests_of(new, "quiet"))
     assert new.value("SELECT redirect_chain FROM active_trace_requests WHERE offer_id IS NULL") == [{"url": ""}, {"url": "3"}, {"url": "", "status": 200}]
+    assert new.value("SELECT redirect_chain FROM active_trace_requests WHERE tracking_url LIKE '%%t=\t'") == [
+        {"url": "x", "original": {"href": "x", "status": "302", "headers": {"a": 1}, "cookies_set": "text"}}]
     assert new.value("SELECT count(*) FROM active_trace_requests") == len(requests_of(old, "quiet")) + 1
 
     # the past of the charts
@@ -324,6 +326,8 @@ def test_from_the_first_click_to_the_way_back(moving, web, proxies, worker, edge
             moving.move("requests")
             ended = "t.status::text IN ('completed', 'failed', 'timeout')"
             row_by_row(requests_of(old, "busy", ended), requests_of(new, "busy", "click_path = 'original'"))
+            chains = (d.value("SELECT jsonb_agg(redirect_chain ORDER BY request_id) FROM active_trace_requests t WHERE final_url LIKE '%%order=__'") for d in (old, new))
+            assert next(chains) == next(chains)
             offer = new.one("SELECT * FROM offers WHERE offer_name = 'busy'")
             assert (offer["tracking_urls"], offer["target_country"], offer["tracer_mode"], offer["is_active"], offer["expected_params"]) == (
                 [{"url": "http://go.test/busy?sub={sub}", "weight": 1}, {"url": "http://go.test/busy2", "weight": 0}], "us", "http_only", True, ["order"])

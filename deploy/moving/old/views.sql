@@ -42,15 +42,19 @@ CREATE FUNCTION pg_temp.urls(p jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
     FROM jsonb_array_elements(pg_temp.list(p)) WITH ORDINALITY AS u (it, place)
 $$;
 
--- A chain as hops with a URL each; what else a hop knew stays with it.
+-- A chain as hops with a URL and perhaps a status; a hop that said more is kept whole beside them.
+CREATE FUNCTION pg_temp.hop(p jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE jsonb_typeof(p)
+         WHEN 'object' THEN jsonb_build_object('url', coalesce(p->>'url', p->>'href', ''))
+           || CASE WHEN jsonb_typeof(p->'status') = 'number' THEN jsonb_build_object('status', p->'status') ELSE '{}' END
+           || CASE WHEN p - '{url,status}'::text[] <> '{}' THEN jsonb_build_object('original', p) ELSE '{}' END
+         ELSE jsonb_build_object('url', coalesce(p #>> '{}', '')) END
+$$;
 CREATE FUNCTION pg_temp.chain(p jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
   SELECT CASE jsonb_typeof(p)
-         WHEN 'array' THEN (
-           SELECT coalesce(jsonb_agg(CASE jsonb_typeof(h.it) WHEN 'object' THEN '{"url": ""}' || h.it
-                                     ELSE jsonb_build_object('url', coalesce(h.it #>> '{}', '')) END ORDER BY h.place), '[]')
-             FROM jsonb_array_elements(p) WITH ORDINALITY AS h (it, place))
-         WHEN 'object' THEN jsonb_build_array('{"url": ""}' || p)
-         WHEN 'string' THEN jsonb_build_array(jsonb_build_object('url', p #>> '{}')) END
+         WHEN 'array' THEN (SELECT coalesce(jsonb_agg(pg_temp.hop(h.it) ORDER BY h.place), '[]') FROM jsonb_array_elements(p) WITH ORDINALITY AS h (it, place))
+         WHEN 'object' THEN jsonb_build_array(pg_temp.hop(p))
+         WHEN 'string' THEN jsonb_build_array(pg_temp.hop(p)) END
 $$;
 
 CREATE TEMP VIEW moving_offers AS
