@@ -207,6 +207,13 @@ def test_a_pipe_that_breaks_changes_nothing(moving, tmp_path):
     assert moving.new.value("SELECT count(*) FROM active_trace_requests") == 0
 
 
+def test_it_runs_where_it_is_installed(moving, tmp_path):
+    """Beside the migrations, as `meson install` puts both."""
+    shutil.copytree(farm.ROOT / "deploy" / "moving", tmp_path / "moving")
+    shutil.copytree(farm.ROOT / "migrations", tmp_path / "migrations")
+    assert "200 of them new" in moving.run(str(tmp_path / "moving" / "move"), "statistics")
+
+
 def test_no_password_on_a_command_line(moving, tmp_path):
     seen, fake = tmp_path / "seen", tmp_path / "bin" / "psql"
     fake.parent.mkdir()
