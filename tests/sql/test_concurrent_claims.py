@@ -74,6 +74,7 @@ def test_claim_does_not_wait_for_rows_in_other_hands(session, stock):
     stock(ips=3, requests=3)
     other, me = session(autocommit=False), session()
     held = other.claim(2, "w1")   # not committed
+    me.run("SET statement_timeout = '30s'")   # who waits would wait for ever
     mine = me.claim(3, "w2")
     assert len(held) == 2 and len(mine) == 1
     assert not {request for request, _, _ in held} & {request for request, _, _ in mine}
