@@ -76,12 +76,12 @@ SELECT is((SELECT secret_name FROM proxy_providers WHERE provider = 'other'), 'n
 SELECT is(credentials_rotated('nobody'), false, 'an unknown provider is told');
 CREATE FUNCTION pg_temp.rotated_s() RETURNS integer LANGUAGE sql AS
   $$SELECT in_seconds(credentials_rotated_at) FROM proxy_providers WHERE provider = 'other'$$;
-UPDATE proxy_providers SET credentials_rotated_at = now() - interval '1 day' WHERE provider = 'other';
+UPDATE proxy_providers SET credentials_rotated_at = clock_timestamp() - interval '1 day' WHERE provider = 'other';
 UPDATE proxy_providers SET notes = 'x', secret_name = 'new' WHERE provider = 'other';
 SELECT is(pg_temp.rotated_s(), -86400, 'what is no credential leaves it');
 UPDATE proxy_providers SET secret_name = 'newer' WHERE provider = 'other';
 SELECT is(pg_temp.rotated_s(), 0, 'another file by hand is noted');
-UPDATE proxy_providers SET user_template = '{ip}-eu', credentials_rotated_at = now() - interval '1 hour' WHERE provider = 'other';
+UPDATE proxy_providers SET user_template = '{ip}-eu', credentials_rotated_at = clock_timestamp() - interval '1 hour' WHERE provider = 'other';
 SELECT is(pg_temp.rotated_s(), -3600, 'a moment written with it counts');
 UPDATE proxy_providers SET user_template = '{ip}-us' WHERE provider = 'other';
 SELECT is(pg_temp.rotated_s(), 0, 'another user name is noted');
