@@ -92,7 +92,8 @@ def test_all_follow_a_synchronous_standby_and_nothing_is_lost(pair, site, db, we
     for proxy in proxies(3):
         pool.add(proxy)
     pair.be_synchronous()
-    site.start_edge(), site.start_worker("--worker.slots=8"), site.start_monitor()
+    site.start_edge(), site.start_monitor()
+    site.start_worker("--worker.slots=8", LISTEN_URL=db.url_as("tracepool_worker"))
     with clicking(site) as others:
         db.wait_for("SELECT count(*) > 20 FROM active_trace_requests WHERE status = 'completed'")
         pair.fail_over()
