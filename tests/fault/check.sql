@@ -71,7 +71,7 @@ HAVING r.retry_count > r.max_retries OR count(a.*) > r.max_retries + 1;
 
 -- rule: impossible_times
 -- Nothing lies before its cause, outside the run, or took less than no time. (What an edge left behind that died while a clock
--- was wrong, another one ships by a right clock: nobody can know its age.)
+-- was wrong, or before its spool was empty again afterwards, another one ships by another clock: nobody can know its age.)
 SELECT r.cid || ': click ' || r.started_at || ', claim ' || coalesce(r.ip_locked_at::text, '-') || ', end ' || coalesce(r.completed_at::text, '-')
   FROM proof.requests r
  CROSS JOIN proof.run
@@ -79,7 +79,7 @@ SELECT r.cid || ': click ' || r.started_at || ', claim ' || coalesce(r.ip_locked
  WHERE r.started_at > run.ended OR r.completed_at > run.ended OR r.ip_locked_at < r.started_at - interval '1 s'
     OR r.completed_at < r.ip_locked_at OR least(r.wait_time_ms, r.trace_time_ms, r.total_time_ms) < 0
     OR ((r.started_at < run.began - interval '2 s' OR r.started_at < c.sent - interval '2 s')
-        AND NOT EXISTS (SELECT FROM proof.faults jump JOIN proof.faults death ON death.began BETWEEN jump.began - interval '1 s' AND jump.ended + interval '1 s'
+        AND NOT EXISTS (SELECT FROM proof.faults jump JOIN proof.faults death ON death.began BETWEEN jump.began - interval '1 s' AND jump.ended + interval '60 s'
                          WHERE jump.name = 'clock-jumps' AND death.name IN ('edge-killed', 'edge-child-killed', 'memory-used-up')))
  UNION ALL
 SELECT a.cid || ': attempt ' || a.attempt || ' from ' || a.started_at || ' to ' || a.ended_at
@@ -110,7 +110,7 @@ HAVING p.total_uses <> count(a.*) OR p.success_count + p.failure_count > p.total
 SELECT r.cid || ': attempt ' || r.attempt || ', ' || r.retry_count || ' retries, ' || count(a.*) || ' attempts'
   FROM proof.requests r
   LEFT JOIN public.trace_attempts a USING (request_id)
- WHERE r.status <> 'skipped'
+ WHERE r.status IN ('completed', 'failed', 'timeout')
  GROUP BY r.request_id, r.cid, r.attempt, r.retry_count, r.status
 HAVING r.attempt <> count(a.*) OR r.attempt <> coalesce(max(a.attempt), 0)
     OR r.retry_count <> count(*) FILTER (WHERE a.new_status = 'pending' AND a.outcome <> 'returned')
