@@ -45,6 +45,7 @@ enum body_plan {
 /* One request on the wire. Everything but `easy` begins anew with each. */
 struct transfer {
     CURL *easy;
+    CURLU *url;
     struct arena *arena;
     struct head head;
     enum body_plan plan;

@@ -124,8 +124,9 @@ bool transfer_init(struct transfer *t, struct tracer_job *job)
 {
     const struct trace_request *r = &job->request;
 
-    *t = (struct transfer){.easy = curl_easy_init(), .arena = job->arena, .header_max = r->max_header};
-    if (!t->easy)
+    *t = (struct transfer){
+        .easy = curl_easy_init(), .url = curl_url(), .arena = job->arena, .header_max = r->max_header};
+    if (!t->easy || !t->url)
         return false;
     buf_init(&t->body, r->max_body);
     t->policy.allow_private = r->allow_private;
@@ -146,8 +147,22 @@ bool transfer_init(struct transfer *t, struct tracer_job *job)
 void transfer_finish(struct transfer *t)
 {
     curl_easy_cleanup(t->easy);
+    curl_url_cleanup(t->url);
     t->easy = NULL;
+    t->url = NULL;
     buf_finish(&t->body);
+}
+
+/* libcurl parses a text, writes it down again and keeps that; what is parsed already spares it the writing.
+ */
+static void set_url(struct transfer *t, const char *url)
+{
+    bool is_parsed =
+        curl_url_set(t->url, CURLUPART_URL, url, CURLU_PATH_AS_IS | CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
+
+    curl_easy_setopt(t->easy, CURLOPT_CURLU, is_parsed ? t->url : NULL);
+    if (!is_parsed)
+        curl_easy_setopt(t->easy, CURLOPT_URL, url);
 }
 
 void transfer_prepare(struct transfer *t, const char *url, const char *referrer, int64_t timeout_ms)
@@ -162,7 +177,7 @@ void transfer_prepare(struct transfer *t, const char *url, const char *referrer,
     t->certificate = (struct hop_certificate){0};
     t->error[0] = 0;
     buf_clear(&t->body);
-    curl_easy_setopt(t->easy, CURLOPT_URL, url);
+    set_url(t, url);
     curl_easy_setopt(t->easy, CURLOPT_REFERER, referrer);
     curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
     curl_easy_setopt(t->easy, CURLOPT_VERBOSE, is_tls);
