@@ -10,7 +10,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { COUNTER_MAX = 0xfff, COUNTER_START = 0x7ff, POOL = 1024 };
+/* So many bytes getrandom(2) gives at once, whatever signal comes. */
+enum { COUNTER_MAX = 0xfff, COUNTER_START = 0x7ff, POOL = 256 };
 
 static void random_bytes(unsigned char *out, size_t len)
 {

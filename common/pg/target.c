@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_LIST_BYTES = 16384 };
@@ -39,7 +40,8 @@ static void prefer_writable(PQconninfoOption *options, PQconninfoOption *given)
         return;
     PQfreemem(ours->val);
     ours->val = strdup("read-write");
-    assert(ours->val);
+    if (!ours->val)
+        abort();
 }
 
 /* What the string says over what environment and libpq say. Values change owner. */

@@ -3,7 +3,7 @@
  */
 #include "common/pg/tls.h"
 
-#include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 static PQconninfoOption *find(PQconninfoOption *options, const char *keyword)
@@ -57,7 +57,8 @@ void pg_tls_require(struct pg_target *t)
         return;
     PQfreemem(mode->val);
     mode->val = strdup(*value(t->options, "sslrootcert") ? "verify-full" : "require");
-    assert(mode->val);
+    if (!mode->val)
+        abort();
 }
 
 bool pg_tls_is_optional(const struct pg_target *t)

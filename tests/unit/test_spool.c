@@ -308,6 +308,7 @@ static void test_many_in_flight_share_syncs(void **state)
     assert_in_range(metrics_value(METRIC_SPOOL_SYNCS) - syncs, 1, MANY / 10);
     while (spool_unshipped_bytes(f->spool) > 0) {
         read_batch(f, 200);
+        assert_int_not_equal(f->batch.n, 0);
         for (size_t i = 0; i < f->batch.n; i++, read++) {
             snprintf(payload, sizeof(payload), "%zu", read);
             assert_str(f->batch.items[i].payload, payload);

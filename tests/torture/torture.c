@@ -1,0 +1,174 @@
+/*
+ * torture.c - makes one call fail that can fail: the linker sends the calls of a unit test here
+ * (tests/unit/meson.build).
+ *
+ * TORTURE_COUNT=FILE   nothing fails; the number of calls is written to FILE at the end
+ * TORTURE_FAIL=N       the Nth call fails, and is named on stderr with its place in the program
+ *
+ * With neither, a call is passed on. Only calls of the program's own objects come here, not those within a
+ * library. A call that fails does nothing else: what the real one would have left behind is not imitated.
+ * tests/torture/run does the rest.
+ */
+#include <curl/curl.h>
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libpq-fe.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+static long calls, failing;
+static const char *count_file;
+/* A child of fork() counts on from its parent's number, but only the program itself tells it. */
+static pid_t first_pid;
+/* Standard error as it was: a test may put another file in its place. */
+static int report = STDERR_FILENO;
+
+__attribute__((constructor)) static void torture_begin(void)
+{
+    const char *n = getenv("TORTURE_FAIL");
+
+    count_file = getenv("TORTURE_COUNT");
+    failing = n ? atol(n) : 0;
+    first_pid = getpid();
+    if (failing)
+        report = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 100);
+}
+
+__attribute__((destructor)) static void torture_end(void)
+{
+    FILE *file = count_file && first_pid == getpid() ? fopen(count_file, "w") : NULL;
+
+    if (!file)
+        return;
+    fprintf(file, "%ld\n", calls);
+    fclose(file);
+}
+
+static int fails(const char *name, const void *from)
+{
+    Dl_info where = {.dli_fname = "?"};
+
+    if (__atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED) != failing)
+        return 0;
+    dladdr(from, &where);
+    dprintf(report, "torture: %s fails at +0x%tx\n", name,
+            (const char *)from - (const char *)where.dli_fbase);
+    return 1;
+}
+
+#define FAILS(name) fails(name, __builtin_return_address(0))
+
+/* A call, what it returns when it fails, and errno then. */
+#define WRAP(type, name, parameters, arguments, failure, error)                                              \
+    type __real_##name parameters;                                                                           \
+    type __wrap_##name parameters;                                                                           \
+    type __wrap_##name parameters                                                                            \
+    {                                                                                                        \
+        if (!FAILS(#name))                                                                                   \
+            return __real_##name arguments;                                                                  \
+        errno = error;                                                                                       \
+        return failure;                                                                                      \
+    }
+
+/* clang-format off */
+WRAP(void *, malloc, (size_t n), (n), NULL, ENOMEM)
+WRAP(void *, calloc, (size_t n, size_t size), (n, size), NULL, ENOMEM)
+WRAP(void *, realloc, (void *p, size_t n), (p, n), NULL, ENOMEM)
+WRAP(void *, reallocarray, (void *p, size_t n, size_t size), (p, n, size), NULL, ENOMEM)
+WRAP(char *, strdup, (const char *s), (s), NULL, ENOMEM)
+WRAP(char *, strndup, (const char *s, size_t n), (s, n), NULL, ENOMEM)
+WRAP(void *, mmap64, (void *at, size_t n, int prot, int flags, int fd, off_t offset), (at, n, prot, flags, fd, offset), MAP_FAILED, ENOMEM)
+
+WRAP(ssize_t, read, (int fd, void *to, size_t n), (fd, to, n), -1, EIO)
+WRAP(ssize_t, write, (int fd, const void *from, size_t n), (fd, from, n), -1, ENOSPC)
+WRAP(ssize_t, pread64, (int fd, void *to, size_t n, off_t at), (fd, to, n, at), -1, EIO)
+WRAP(ssize_t, pwrite64, (int fd, const void *from, size_t n, off_t at), (fd, from, n, at), -1, ENOSPC)
+WRAP(int, fsync, (int fd), (fd), -1, EIO)
+WRAP(int, fdatasync, (int fd), (fd), -1, EIO)
+WRAP(int, ftruncate64, (int fd, off_t n), (fd, n), -1, EFBIG)
+WRAP(int, fstat64, (int fd, struct stat *st), (fd, st), -1, EIO)
+WRAP(int, stat64, (const char *path, struct stat *st), (path, st), -1, EACCES)
+WRAP(int, rename, (const char *from, const char *to), (from, to), -1, EACCES)
+WRAP(int, unlink, (const char *path), (path), -1, EACCES)
+WRAP(int, mkdir, (const char *path, mode_t mode), (path, mode), -1, EACCES)
+WRAP(DIR *, opendir, (const char *path), (path), NULL, EMFILE)
+WRAP(FILE *, fopen64, (const char *path, const char *mode), (path, mode), NULL, EMFILE)
+WRAP(FILE *, open_memstream, (char **text, size_t *len), (text, len), NULL, ENOMEM)
+WRAP(char *, realpath, (const char *path, char *to), (path, to), NULL, ENOENT)
+
+WRAP(pid_t, fork, (void), (), -1, EAGAIN)
+WRAP(int, pipe2, (int fds[2], int flags), (fds, flags), -1, EMFILE)
+WRAP(int, socket, (int family, int type, int protocol), (family, type, protocol), -1, EMFILE)
+WRAP(int, socketpair, (int family, int type, int protocol, int fds[2]), (family, type, protocol, fds), -1, EMFILE)
+WRAP(int, connect, (int fd, const struct sockaddr *to, socklen_t n), (fd, to, n), -1, ECONNREFUSED)
+WRAP(int, bind, (int fd, const struct sockaddr *to, socklen_t n), (fd, to, n), -1, EADDRINUSE)
+WRAP(int, listen, (int fd, int backlog), (fd, backlog), -1, EADDRINUSE)
+WRAP(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t n), (fd, level, name, value, n), -1, ENOPROTOOPT)
+WRAP(int, getsockname, (int fd, struct sockaddr *to, socklen_t *n), (fd, to, n), -1, ENOBUFS)
+WRAP(ssize_t, send, (int fd, const void *from, size_t n, int flags), (fd, from, n, flags), -1, ECONNRESET)
+WRAP(ssize_t, recv, (int fd, void *to, size_t n, int flags), (fd, to, n, flags), -1, ECONNRESET)
+
+WRAP(PGconn *, PQconnectStartParams, (const char *const *keys, const char *const *values, int more), (keys, values, more), NULL, ENOMEM)
+WRAP(PQconninfoOption *, PQconninfoParse, (const char *text, char **why), (text, why), NULL, ENOMEM)
+WRAP(PQconninfoOption *, PQconndefaults, (void), (), NULL, ENOMEM)
+WRAP(int, PQsendQuery, (PGconn *c, const char *sql), (c, sql), 0, ECONNRESET)
+WRAP(int, PQsendPrepare, (PGconn *c, const char *name, const char *sql, int n, const Oid *types), (c, name, sql, n, types), 0, ECONNRESET)
+WRAP(int, PQsendQueryPrepared, (PGconn *c, const char *name, int n, const char *const *values, const int *lengths, const int *formats, int format), (c, name, n, values, lengths, formats, format), 0, ECONNRESET)
+WRAP(int, PQsendQueryParams, (PGconn *c, const char *sql, int n, const Oid *types, const char *const *values, const int *lengths, const int *formats, int format), (c, sql, n, types, values, lengths, formats, format), 0, ECONNRESET)
+WRAP(int, PQenterPipelineMode, (PGconn *c), (c), 0, ECONNRESET)
+WRAP(int, PQpipelineSync, (PGconn *c), (c), 0, ECONNRESET)
+WRAP(int, PQconsumeInput, (PGconn *c), (c), 0, ECONNRESET)
+WRAP(int, PQflush, (PGconn *c), (c), -1, ECONNRESET)
+WRAP(int, PQsetnonblocking, (PGconn *c, int on), (c, on), -1, ECONNRESET)
+WRAP(char *, PQescapeIdentifier, (PGconn *c, const char *s, size_t n), (c, s, n), NULL, ENOMEM)
+
+WRAP(CURL *, curl_easy_init, (void), (), NULL, ENOMEM)
+WRAP(CURLM *, curl_multi_init, (void), (), NULL, ENOMEM)
+WRAP(CURLMcode, curl_multi_add_handle, (CURLM *m, CURL *c), (m, c), CURLM_OUT_OF_MEMORY, ENOMEM)
+WRAP(CURLMcode, curl_multi_assign, (CURLM *m, curl_socket_t fd, void *p), (m, fd, p), CURLM_BAD_SOCKET, EBADF)
+WRAP(struct curl_slist *, curl_slist_append, (struct curl_slist *list, const char *s), (list, s), NULL, ENOMEM)
+/* clang-format on */
+
+/* Those with three dots. One word behind them is all that they are ever given. */
+#undef curl_easy_setopt
+#undef curl_multi_setopt
+#define WRAP_SETOPT(type, name, handle, option, failure)                                                     \
+    type __real_##name(handle *h, option o, ...);                                                            \
+    type __wrap_##name(handle *h, option o, ...);                                                            \
+    type __wrap_##name(handle *h, option o, ...)                                                             \
+    {                                                                                                        \
+        va_list more;                                                                                        \
+        void *value;                                                                                         \
+                                                                                                             \
+        va_start(more, o);                                                                                   \
+        value = va_arg(more, void *);                                                                        \
+        va_end(more);                                                                                        \
+        return FAILS(#name) ? failure : __real_##name(h, o, value);                                          \
+    }
+WRAP_SETOPT(CURLcode, curl_easy_setopt, CURL, CURLoption, CURLE_OUT_OF_MEMORY)
+WRAP_SETOPT(CURLMcode, curl_multi_setopt, CURLM, CURLMoption, CURLM_OUT_OF_MEMORY)
+
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...)
+{
+    va_list more;
+    mode_t mode;
+
+    va_start(more, flags);
+    mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0;
+    va_end(more);
+    if (!FAILS("open64"))
+        return __real_open64(path, flags, mode);
+    errno = EMFILE;
+    return -1;
+}
