@@ -39,6 +39,8 @@ driver = "overlay"
 graphroot = "{home}/graph"
 runroot = "{run}/storage"
 """
+# What apt is told in the public images too: to leave no caches behind in a layer.
+SMALL = 'Dir::Cache::pkgcache ""; Dir::Cache::srcpkgcache ""; APT::Keep-Downloaded-Packages "false";'
 REGISTRIES = """unqualified-search-registries = []
 short-name-mode = "disabled"
 """
@@ -131,8 +133,7 @@ def make_base(engine, name):
     tar = engine.home / "base.tar"
     call("mmdebstrap", "--quiet", "--variant=minbase", "--dpkgopt=path-exclude=/usr/share/doc/*",
          "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
-         '--aptopt=Dir::Cache::pkgcache ""', '--aptopt=Dir::Cache::srcpkgcache ""',
-         '--aptopt=APT::Keep-Downloaded-Packages "false"', release, tar, "-",
+         f"--customize-hook=printf '%s' '{SMALL}' >\"$1/etc/apt/apt.conf.d/small\"", release, tar, "-",
          input="\n".join(sources) + "\n")
     engine.podman("import", "-q", str(tar), f"localhost/{name}")
     tar.unlink()
