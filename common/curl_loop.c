@@ -1,26 +1,31 @@
 /*
  * curl_loop.c - sockets, the one timer, and transfers that have ended.
+ *
+ * libcurl's sockets live for a few packets. They are watched by an epoll set of our own, which is all that
+ * the loop sees of them: a handle of the loop for each would cost more system calls than the transfer has
+ * packets.
  */
 #include "common/curl_loop.h"
 
 #include <pthread.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum { EVENTS_AT_ONCE = 64 };
 
 struct curl_loop {
     uv_loop_t *loop;
     CURLM *multi;
     uv_timer_t timer;
+    uv_poll_t poll; /* of epoll_fd; both only with a multi */
+    int epoll_fd;
+    long nsockets; /* in the set; the loop goes on for their sake only */
     curl_loop_done_cb done;
     long connections, kept; /* 0: libcurl's own limits */
     int open_handles;
     bool is_closing;
     void (*on_closed)(void *arg);
     void *arg;
-};
-
-struct watch {
-    uv_poll_t poll;
-    struct curl_loop *owner;
-    curl_socket_t fd;
 };
 
 static void global_init(void)
@@ -56,21 +61,29 @@ static void take_ended(struct curl_loop *c)
     }
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events)
+/* EPOLLERR and EPOLLHUP say no more than that, but an answer that came before a reset is still to be read. */
+static int flags_of(uint32_t events)
 {
-    struct watch *watch = container_of(poll, struct watch, poll);
-    struct curl_loop *c = watch->owner;
-    int flags = 0, running;
+    if (events & (EPOLLERR | EPOLLHUP))
+        return CURL_CSELECT_IN | CURL_CSELECT_OUT;
+    return (events & EPOLLIN ? CURL_CSELECT_IN : 0) | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0);
+}
 
-    /* A reset: libuv says no more than that, but an answer that came before it is still to be read. */
-    if (status < 0)
-        flags = CURL_CSELECT_IN | CURL_CSELECT_OUT;
-    if (events & UV_READABLE)
-        flags |= CURL_CSELECT_IN;
-    if (events & UV_WRITABLE)
-        flags |= CURL_CSELECT_OUT;
-    curl_multi_socket_action(c->multi, watch->fd, flags, &running);
-    take_ended(c);
+/*
+ * What one event leads to may close the socket of a later one, and a new socket may have its number by then:
+ * libcurl looks for itself whether there is something to do, so that an event too many does no harm.
+ */
+static void on_poll(uv_poll_t *poll, int status, int wanted)
+{
+    struct curl_loop *c = container_of(poll, struct curl_loop, poll);
+    struct epoll_event events[EVENTS_AT_ONCE];
+    int n = epoll_wait(c->epoll_fd, events, EVENTS_AT_ONCE, 0), running;
+
+    (void)status, (void)wanted;
+    for (int i = 0; i < n && c->multi; i++) {
+        curl_multi_socket_action(c->multi, events[i].data.fd, flags_of(events[i].events), &running);
+        take_ended(c);
+    }
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -82,61 +95,28 @@ static void on_timer(uv_timer_t *timer)
     take_ended(c);
 }
 
-static void on_watch_closed(uv_handle_t *handle)
-{
-    struct watch *watch = container_of((uv_poll_t *)handle, struct watch, poll);
-    struct curl_loop *c = watch->owner;
-
-    free(watch);
-    handle_closed(c);
-}
-
-/* Closing stops at once: libcurl may close the descriptor as soon as this returns. */
-static void end_watch(struct curl_loop *c, curl_socket_t fd, struct watch *watch)
-{
-    if (!watch)
-        return;
-    curl_multi_assign(c->multi, fd, NULL);
-    uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
-}
-
-static struct watch *new_watch(struct curl_loop *c, curl_socket_t fd)
-{
-    struct watch *watch = calloc(1, sizeof(*watch));
-
-    if (!watch)
-        abort();
-    watch->owner = c;
-    watch->fd = fd;
-    if (uv_poll_init_socket(c->loop, &watch->poll, fd) != 0) {
-        free(watch);
-        return NULL;
-    }
-    c->open_handles++;
-    curl_multi_assign(c->multi, fd, watch);
-    return watch;
-}
-
+/* libcurl may close the descriptor as soon as this returns. */
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned)
 {
     struct curl_loop *c = arg;
-    struct watch *watch = assigned;
-    int events = 0;
+    struct epoll_event event = {.data.fd = fd};
 
     (void)easy;
     if (what == CURL_POLL_REMOVE) {
-        end_watch(c, fd, watch);
+        if (assigned && --c->nsockets == 0)
+            uv_unref((uv_handle_t *)&c->poll);
+        epoll_ctl(c->epoll_fd, EPOLL_CTL_DEL, fd, &event);
         return 0;
     }
-    if (!watch)
-        watch = new_watch(c, fd);
-    if (!watch)
+    event.events = (what & CURL_POLL_IN ? EPOLLIN : 0) | (what & CURL_POLL_OUT ? EPOLLOUT : 0);
+    if (epoll_ctl(c->epoll_fd, assigned ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) != 0)
         return -1;
-    if (what & CURL_POLL_IN)
-        events |= UV_READABLE;
-    if (what & CURL_POLL_OUT)
-        events |= UV_WRITABLE;
-    return uv_poll_start(&watch->poll, events, on_poll) == 0 ? 0 : -1;
+    if (!assigned) {
+        curl_multi_assign(c->multi, fd, c); /* anything but NULL: it is in the set */
+        if (c->nsockets++ == 0)
+            uv_ref((uv_handle_t *)&c->poll);
+    }
+    return 0;
 }
 
 static int on_timeout_wish(CURLM *multi, long ms, void *arg)
@@ -157,8 +137,12 @@ static void start_multi(struct curl_loop *c)
 
     pthread_once(&once, global_init);
     c->multi = curl_multi_init();
-    if (!c->multi)
+    c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (!c->multi || c->epoll_fd < 0 || uv_poll_init(c->loop, &c->poll, c->epoll_fd) != 0 ||
+        uv_poll_start(&c->poll, UV_READABLE, on_poll) != 0)
         abort();
+    uv_unref((uv_handle_t *)&c->poll);
+    c->open_handles++;
     curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
     curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
     curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_timeout_wish);
@@ -207,6 +191,19 @@ static void on_timer_closed(uv_handle_t *handle)
     handle_closed(container_of((uv_timer_t *)handle, struct curl_loop, timer));
 }
 
+static void on_poll_closed(uv_handle_t *handle)
+{
+    handle_closed(container_of((uv_poll_t *)handle, struct curl_loop, poll));
+}
+
+static void end_multi(struct curl_loop *c)
+{
+    curl_multi_cleanup(c->multi);
+    c->multi = NULL;
+    uv_close((uv_handle_t *)&c->poll, on_poll_closed);
+    close(c->epoll_fd);
+}
+
 void curl_loop_destroy(struct curl_loop *c, void (*on_closed)(void *arg), void *arg)
 {
     if (!c)
@@ -215,7 +212,6 @@ void curl_loop_destroy(struct curl_loop *c, void (*on_closed)(void *arg), void *
     c->on_closed = on_closed;
     c->arg = arg;
     if (c->multi)
-        curl_multi_cleanup(c->multi);
-    c->multi = NULL;
+        end_multi(c);
     uv_close((uv_handle_t *)&c->timer, on_timer_closed);
 }

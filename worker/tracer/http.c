@@ -37,7 +37,7 @@ static void release(struct tracer_job *job)
         transfer_finish(&job->transfer);
     if (job->share)
         curl_share_cleanup(job->share);
-    curl_slist_free_all(job->headers);
+    request_head_finish(job);
     *job->link = job->next;
     if (job->next)
         job->next->link = job->link;
@@ -145,6 +145,7 @@ static bool put_on_wire(struct tracer_job *job)
     hop_last(job)->method = STR("GET");
     remember_visit(job);
     transfer_prepare(&job->transfer, href, referrer, job->request.hop_timeout_ms);
+    request_head_for(job, strncmp(href, "https:", 6) == 0);
     if (!curl_loop_add(job->tracer->wire, job->transfer.easy, job))
         return err_set(err, ERR_INTERNAL, "libcurl did not take the transfer");
     job->is_on_wire = true;

@@ -94,7 +94,7 @@ struct tracer_job {
     int64_t started_ms, deadline_ms;
     int64_t drain_ms; /* when a body that nobody wants has had its time; 0: none */
     CURLSH *share;
-    struct curl_slist *headers;
+    struct curl_slist *headers, *proxy_headers;
     const char *proxy_url; /* "" for none, which also keeps libcurl from the environment's */
     const char *proxy_user, *proxy_password, *user_agent, *ca_file;
     struct transfer transfer;
@@ -129,6 +129,11 @@ void job_on_transfer(struct tracer_job *job, CURL *easy, CURLcode code);
 /* request.c: both with result->err set on failure */
 NODISCARD bool request_check(struct tracer_job *job, struct url *url);
 NODISCARD bool request_prepare(struct tracer_job *job);
+
+/* request_head.c: the lines that all hops share; before each hop, whether it goes through a CONNECT */
+void request_head_init(struct tracer_job *job);
+void request_head_for(struct tracer_job *job, bool is_tunnelled);
+void request_head_finish(struct tracer_job *job);
 
 /* hop.c */
 struct hop *hop_last(struct tracer_job *job);

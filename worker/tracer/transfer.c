@@ -11,8 +11,6 @@
 
 enum { DRAIN_MAX = 16 * 1024 };
 
-static const char ACCEPT[] = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
-
 static void plan_body(struct transfer *t)
 {
     const struct head *head = &t->head;
@@ -137,10 +135,8 @@ bool transfer_init(struct transfer *t, struct tracer_job *job)
     set_callbacks(t);
     curl_easy_setopt(t->easy, CURLOPT_SHARE, job->share);
     curl_easy_setopt(t->easy, CURLOPT_COOKIEFILE, "");
-    curl_easy_setopt(t->easy, CURLOPT_ACCEPT_ENCODING, "");
     curl_easy_setopt(t->easy, CURLOPT_PATH_AS_IS, 1L);
-    job->headers = curl_slist_append(NULL, ACCEPT);
-    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, job->headers);
+    request_head_init(job);
     return true;
 }
 
