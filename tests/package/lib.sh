@@ -61,8 +61,8 @@ make_system() {
 }
 
 leave() {
-    mountpoint -q "$system/dev" && umount "$system/dev"
-    mountpoint -q "$system/proc" && umount "$system/proc"
+    mountpoint -q "$system/dev" && umount -l "$system/dev"
+    mountpoint -q "$system/proc" && umount -l "$system/proc"
     # Never into something that is still mounted.
     mountpoint -q "$system/dev" || mountpoint -q "$system/proc" || rm -rf "$work"
 }
