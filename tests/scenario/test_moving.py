@@ -44,10 +44,12 @@ class Move:
     def move(self, *words, status=0):
         return self.run(str(farm.ROOT / "deploy" / "moving" / "move"), *words, status=status)
 
-    def section(self, title, twice=True):
+    def section(self, title, twice=True, at_rest=None):
         """Each command of that section, and then again: a repetition changes nothing. The first run's output."""
         said = [self.run(line) for line in commands(title)]
         if twice:
+            if at_rest:
+                self.new.wait_for(at_rest)
             before = self.state()
             for line in commands(title):
                 self.run(line)
@@ -340,9 +342,9 @@ def test_from_the_first_click_to_the_way_back(moving, web, proxies, worker, edge
                 [{"url": "http://go.test/busy?sub={sub}", "weight": 1}, {"url": "http://go.test/busy2", "weight": 0}], "us", "http_only", True, ["order"])
 
             # 5. what waits there is traced here; what runs there comes when its time is over
-            said = moving.section("5. Stop the original")
+            said = moving.section("5. Stop the original", at_rest="SELECT count(*) = 2 FROM active_trace_requests "
+                                  "WHERE click_path = 'original_open' AND status = 'completed'")
             assert "2 to be traced here" in said[0]
-            new.wait_for("SELECT count(*) = 2 FROM active_trace_requests WHERE click_path = 'original_open' AND status = 'completed'")
             assert old.value("SELECT status::text FROM active_trace_requests WHERE tracking_url LIKE '%%sub=running'") == "processing"
             old.run("UPDATE active_trace_requests SET timeout_at = now() WHERE status = 'processing'")
             assert "1 to be traced here" in moving.move("requests", "--unfinished")
