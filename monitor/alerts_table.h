@@ -25,19 +25,19 @@
     X(unhealthy_ips,       WARNING,  0,     ABOVE, "%",                 "Share of unhealthy IPs",                                        \
         "tracepool_pool_unhealthy_ratio", "", 0.01, "100 * tracepool_pool_unhealthy_ratio",                                              \
         "Review the status of the IP providers")                                                                                         \
-    X(queue_depth,         WARNING,  0,     ABOVE, "pending requests",  "Queue depth",                                                   \
+    X(queue_depth,         WARNING,  0,     ABOVE, "",                  "Queue depth",                                                   \
         "", "", 1, "tracepool_requests{status=\"pending\"}",                                                                             \
         "Add worker children or slots, or run batches more often")                                                                       \
     X(trace_time,          WARNING,  0,     ABOVE, "s",                 "Average trace time",                                            \
         "", "", 1, "tracepool_trace_mean_seconds",                                                                                       \
         "Check the proxies' performance")                                                                                                \
-    X(no_free_ip,          CRITICAL, 60,    ABOVE, "due requests",      "Queue of a country without a free IP",                          \
+    X(no_free_ip,          CRITICAL, 60,    ABOVE, "",                  "Number of due requests in a country without a free IP",         \
         "tracepool_requests_without_ip", "country", 1, "tracepool_requests_without_ip",                                                  \
         "Add IPs of that country, or bring back the unhealthy ones")                                                                     \
     X(events_untracked,    CRITICAL, 0,     ABOVE, "s",                 "Time in which tracking requests were due and none was tracked", \
         "tracepool_tracking_stalled_seconds", "", 1, "tracepool_tracking_stalled_seconds",                                               \
         "Look at the kill switch (trace_policy.tracking_stopped), the workers, and last_error in tracking_events")                       \
-    X(beacon_failures,     WARNING,  0,     ABOVE, "%",                 "Failed tracking requests over 5 minutes",                       \
+    X(beacon_failures,     WARNING,  0,     ABOVE, "%",                 "Share of failed tracking requests over 5 minutes",              \
         "tracepool_tracking_failed_ratio", "", 0.01, "100 * tracepool_tracking_failed_ratio",                                            \
         "Look at last_error in tracking_event_states by host")                                                                           \
     X(spool_age,           CRITICAL, 0,     ABOVE, "s",                 "Age of the oldest click that an edge still has to ship",        \
@@ -46,16 +46,16 @@
     X(oldest_transaction,  WARNING,  0,     ABOVE, "s",                 "Age of the oldest open transaction",                            \
         "tracepool_oldest_transaction_seconds", "", 1, "tracepool_oldest_transaction_seconds",                                           \
         "End it: pg_terminate_backend(pid) of the oldest xact_start in pg_stat_activity; behind it tables only grow")                    \
-    X(credentials_age,     WARNING,  0,     ABOVE, "days",              "Age of a proxy provider's password",                            \
+    X(credentials_age,     WARNING,  0,     ABOVE, "",                  "Age in days of a proxy provider's password",                    \
         "tracepool_credentials_age_seconds", "provider", 86400, "tracepool_credentials_age_seconds / 86400",                             \
-        "Change it at the provider, write it into the secrets folder, then tell credentials_rotated('PROVIDER')")                      \
+        "Change it at the provider, write it into the secrets folder, then tell credentials_rotated('PROVIDER')")                        \
     X(chain_drift,         WARNING,  0,     ABOVE, "",                  "Number of redirect chains that changed",                        \
         "tracepool_chain_drift_open", "", 1, "tracepool_chain_drift_open",                                                               \
         "Compare both chains on the offer's page, and accept the new one or pause the offer")                                            \
-    X(certificate_errors,  WARNING,  0,     ABOVE, "traces in 5 minutes", "Refused certificates on the way of an offer",                 \
+    X(certificate_errors,  WARNING,  0,     ABOVE, "",                  "Number of traces in 5 minutes with a refused certificate",      \
         "tracepool_certificate_errors", "", 1, "tracepool_certificate_errors",                                                           \
         "Look at the refused hop of its traces; tell whoever runs that host, or set http.ca_file for a private authority")               \
-    X(certificate_expiry,  WARNING,  0,     BELOW, "days",              "Time left to the certificate of a host on the way",             \
+    X(certificate_expiry,  WARNING,  0,     BELOW, "",                  "Number of days left to the certificate of a host on the way",   \
         "tracepool_certificate_expiry_seconds", "host", 86400, "tracepool_certificate_expiry_seconds / 86400",                           \
         "Tell whoever runs that host; from then on traces through it fail")                                                              \
     X(edge_over_500ms,     CRITICAL, 0,     ABOVE, "per mille",         "Share of clicks answered after more than 500 ms",               \
@@ -69,10 +69,10 @@
         "See which offers went to the browser and why (detection_reason); set expected_params or tracer_mode there")                     \
     X(pool_ceiling,        WARNING,  300,   ABOVE, "%",                 "Share of the pool's ceiling in traces per minute",              \
         "tracepool_pool_ceiling_ratio", "", 0.01, "100 * tracepool_pool_ceiling_ratio",                                                  \
-        "Add IPs (the view pool_advice says where) or shorten trace_policy.cooldown_s")                                                        \
+        "Add IPs (the view pool_advice says where) or shorten trace_policy.cooldown_s")                                                  \
     X(pool_idle,           INFO,     0,     BELOW, "%",                 "Pool utilization at the day's peak",                            \
         "tracepool_pool_peak_utilization_ratio", "", 0.01, "100 * tracepool_pool_peak_utilization_ratio",                                \
-        "The pool is larger than the traffic needs (60 to 80 % is the target): see the view pool_advice")                               \
+        "The pool is larger than the traffic needs (60 to 80 % is the target): see the view pool_advice")                                \
     /* end */
 /* clang-format on */
 

@@ -322,7 +322,7 @@ def test_health_script_asks_the_monitor(db, monitor, tmp_path):
     assert code == 0 and "queue depth 0" in text and text.endswith("System operating normally\n")
     add_requests(db, 21)
     code, text = health_script("-q", **asks)
-    assert code == 1 and "warning: Queue depth is 21 pending requests (more than 20 pending requests)\n" in text
+    assert code == 1 and "warning: Queue depth is 21 (more than 20)\n" in text
     assert text.count("warning: ") == 3 and "Start tracepool-worker" in text
     code, text = health_script(**{**asks, "TRACEPOOL_TOKEN_FILE": "/dev/null"})
     assert code == 2 and "a token is needed" in text

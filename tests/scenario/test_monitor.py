@@ -63,8 +63,8 @@ def test_status_counts_work_and_warns_of_a_long_queue(db, api):
     assert answer["active_requests"] == {"total": 27, "pending": 25, "processing": 2, "by_country": {"us": 25, "ca": 2}}
     assert answer["health"]["pool_utilization_percent"] == 50
     assert answer["health"]["queue_depth"] == 25
-    assert answer["warnings"] == ["Queue depth is 25 pending requests (more than 20 pending requests)",
-                                  "Queue of a country without a free IP (ca) is 2 due requests (more than 0 due requests)"]
+    assert answer["warnings"] == ["Queue depth is 25 (more than 20)",
+                                  "Number of due requests in a country without a free IP (ca) is 2 (more than 0)"]
 
 
 def test_posting_the_status_records_a_snapshot(db, monitor):
@@ -358,7 +358,7 @@ def test_check_of_a_healthy_pool(db):
      "Number of live workers is 0 (less than 1)"),
     ("INSERT INTO active_trace_requests (tracking_url, target_country) "
      "SELECT 'https://shop.test/', 'us' FROM generate_series(1, 21)",
-     "Queue depth is 21 pending requests"),
+     "Queue depth is 21 (more than 20)"),
 ])
 def test_check_warns(db, trouble, says):
     add_ips(db, 1)

@@ -124,7 +124,7 @@ def test_annotations_are_words_for_a_person(tmp_path):
     block = rules_of_file()["TracepoolNoFreeIp"]
     test = case("TracepoolNoFreeIp", block, 3, True)
     test["alert_rule_test"][0]["exp_alerts"][0]["exp_annotations"] = {
-        "summary": "Queue of a country without a free IP (de) is 3 due requests (more than 0 due requests)",
+        "summary": "Number of due requests in a country without a free IP (de) is 3 (more than 0)",
         "description": field(block, "description"), "runbook_url": field(block, "runbook_url")}
     (tmp_path / "test.yml").write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [test]}))
     code, said = promtool("test", "rules", tmp_path / "test.yml")
