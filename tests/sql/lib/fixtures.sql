@@ -19,7 +19,8 @@ $$;
 CREATE FUNCTION add_request(p_country text DEFAULT 'us', p_age interval DEFAULT '0', p_priority integer DEFAULT 0)
 RETURNS uuid LANGUAGE sql AS $$
   INSERT INTO active_trace_requests (tracking_url, target_country, started_at, next_attempt_at, priority)
-  VALUES ('https://t.example/', p_country, clock_timestamp() - p_age, clock_timestamp() - p_age, p_priority)
+  SELECT 'https://t.example/', p_country, click.at, click.at, p_priority
+    FROM (SELECT clock_timestamp() - p_age) AS click (at)
   RETURNING request_id
 $$;
 
