@@ -4,7 +4,8 @@
 #   migrations/apply.sh [--database URL] [--passwords DIR]
 #
 # Without --database: DATABASE_URL, else the text of the file TRACEPOOL_DATABASE_URL_FILE, else psql's own PG* variables.
-# A password reaches psql through its environment, never through a command line. Run it as the schema's owner, who needs
+# A password reaches psql through its environment, never through a command line; a server on another machine is spoken to
+# in TLS unless the URL or PGSSLMODE says otherwise. Run it as the schema's owner, who needs
 # CREATEROLE the first time, and directly, not through a transaction pooler. Safe to run twice, and by two at once: the second waits.
 # --passwords: files named after roles (tracepool_edge, ..._worker, ..._monitor, ..._admin, ..._readonly), those that
 # there are, become their passwords. psql turns them into SCRAM verifiers, so the server's log sees none.
@@ -15,7 +16,7 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 lock_key=7235281961   # any number that nothing else in the database locks
 roles='tracepool_edge tracepool_worker tracepool_monitor tracepool_admin tracepool_readonly'
 url=${DATABASE_URL:-}
-passwords='' bare_url='' url_password=''
+passwords='' bare_url='' url_password='' url_sslmode=''
 # shellcheck source=migrations/split-url.sh
 . "$here/split-url.sh"
 
@@ -24,11 +25,12 @@ sha() { sha256sum < "$1" | cut -d ' ' -f 1; }
 quoted() { printf "'%s'" "${1//\'/\'\'}"; }
 names() { local IFS=,; set -- "${@##*/}"; printf '%s' "${*%.sql}"; }
 
-# Moves a password out of the URL into PGPASSWORD.
+# Moves a password out of the URL into PGPASSWORD; another machine is spoken to in TLS unless somebody said something else.
 hide_password() {
   split_url "$url" || say_and_leave 2 'give the password as postgres://USER:PASSWORD@..., PGPASSWORD or PGPASSFILE'
   url=$bare_url
   [[ -z $url_password ]] || export PGPASSWORD=$url_password
+  [[ -z $url_sslmode ]] || export PGSSLMODE=$url_sslmode
 }
 
 # The psql statements for one numbered file.

@@ -1,9 +1,11 @@
 """The way to PostgreSQL on another machine: TLS unless somebody says no, and what a person reads when it can't be had."""
 import os
 import shutil
+import subprocess
 
 import pytest
 
+import farm
 import netns
 from cluster import OWNER, UNPRIVILEGED, Cluster
 from test_pg_conn import Client
@@ -96,3 +98,16 @@ def test_the_own_machine_needs_none(cluster):
     client.wait("up")
     client.end()
     assert not [line for line in client.all if "database.plain_text" in line]
+
+
+@pytest.mark.parametrize("words, variable", [(["migrations/apply.sh"], "DATABASE_URL"), (["deploy/moving/move", "look"], "OLD_DATABASE_URL")])
+def test_scripts_do_as_the_programs_do(edge, without_tls, words, variable):
+    def says(more):
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        done = subprocess.run([*edge.words, farm.ROOT / words[0], *words[1:]], capture_output=True, text=True, timeout=120,
+                              env={**environment, variable: address(without_tls, more)})
+        assert without_tls.password not in done.stdout + done.stderr
+        return done.stdout + done.stderr
+    for more in ("", "?application_name=x"):
+        assert "does not support SSL" in says(more)
+    assert "SSL" not in says("?sslmode=disable")
