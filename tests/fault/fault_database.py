@@ -7,17 +7,10 @@ import time
 import psycopg2
 
 import netspace
+from kinds import KINDS, kind
 
 LOCKABLE = ("active_trace_requests", "ip_rotation_pool", "trace_attempts", "process_heartbeats", "ip_pool_statistics", "tracking_events",
             "offers", "trace_policy")
-KINDS = {}
-
-
-def kind(name):
-    def add(function):
-        KINDS[name] = function
-        return function
-    return add
 
 
 @kind("database-crashed")

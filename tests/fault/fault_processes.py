@@ -3,14 +3,7 @@ import contextlib
 import pathlib
 import signal
 
-KINDS = {}
-
-
-def kind(name):
-    def add(function):
-        KINDS[name] = function
-        return function
-    return add
+from kinds import KINDS, kind
 
 
 def kill_child(unit):

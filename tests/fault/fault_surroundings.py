@@ -4,15 +4,9 @@ import os
 import pathlib
 import resource
 
+from kinds import KINDS, kind
+
 RECORD_AT, CHECKPOINT = 48, slice(32, 48)   # edge/segment.h
-KINDS = {}
-
-
-def kind(name):
-    def add(function):
-        KINDS[name] = function
-        return function
-    return add
 
 
 @kind("spool-disk-full")

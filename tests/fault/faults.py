@@ -12,15 +12,15 @@ import time
 
 import psycopg2
 
-import fault_database
-import fault_processes
-import fault_surroundings
+import fault_database  # noqa: F401
+import fault_processes  # noqa: F401
+import fault_surroundings  # noqa: F401
+from kinds import KINDS
 
 FAMILIES = {"table-locked": "database", "statements-cancelled": "database", "sessions-ended": "database", "deadlocks": "database",
             "serializable": "database", "read-only": "database", "connections-used-up": "database", "spool-disk-full": "edge",
             "proxies-die": "proxy", "proxies-hang": "proxy", "proxies-drip": "proxy", "proxies-refuse": "proxy", "proxies-lie": "proxy",
             "tinyproxy-killed": "proxy", "spool-torn": "spool", "spool-flipped": "spool"}
-KINDS = {**fault_processes.KINDS, **fault_database.KINDS, **fault_surroundings.KINDS}
 
 
 def family(name):
