@@ -193,5 +193,19 @@ SELECT beat('a.1', 'a', 0, '2 days');
 SELECT beat('a.2', 'a', 0, '2 days');
 SELECT is(spool_ages(), '', 'after a day nobody looks for it any more');
 
+-- What one look at the database says of the rules in hand.
+DELETE FROM active_trace_requests;
+SELECT add_request() FROM generate_series(1, 2);
+CREATE FUNCTION looked(p_more jsonb) RETURNS jsonb LANGUAGE sql AS $$
+  SELECT alert_look(pool_monitor(), jsonb_build_array('{"name": "queue_depth", "what": "The queue", "unit": "deep"}'::jsonb || p_more), 30000, 0)
+         -> 'levels'
+$$;
+SELECT is(looked('{"is_ceiling": true, "threshold": 1}'), '[{"rule": "queue_depth", "subject": "", "value": 2, "is_beyond": true,
+          "message": "The queue is 2 deep (more than 1 deep)"}]', 'alert_look: above a ceiling');
+SELECT is(looked('{"is_ceiling": true, "threshold": 2}')#>'{0,is_beyond}', 'false', 'at it is within');
+SELECT is(looked('{"is_ceiling": false, "threshold": 3}')#>>'{0,message}', 'The queue is 2 deep (less than 3 deep)', 'below a floor');
+SELECT is(looked('{"name": "no such rule", "is_ceiling": true, "threshold": 0}'), '[]', 'a rule that measures nothing says nothing');
+SELECT is(oldest_transaction_s(), 0::numeric, 'oldest_transaction_s: the asker''s own does not count');
+
 SELECT * FROM finish();
 ROLLBACK;
