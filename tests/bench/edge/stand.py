@@ -17,9 +17,9 @@ ROOT = HERE.parents[2]
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "tests" / "lib"))
 
+import npm  # noqa: E402
 from cluster import Cluster, free_port  # noqa: E402
 
-PEER = ROOT / "build-tests" / "bench-edge"
 PATH = "/functions/v1/track-hit-instant"
 QUERY = "offer=bench&gclid=Cj0KCQiA0123456789abcdef&utm_source=google&sub1=abcdef"
 OFFERS = ("INSERT INTO offers (offer_name, final_url, tracking_urls) VALUES ('bench', 'https://track.example/click?campaign=77', "
@@ -47,15 +47,8 @@ def build():
 
 
 def install_peer():
-    """pg at the version of package.json, with npm's own settings for where it comes from."""
-    wanted = (HERE / "package.json").read_text()
-    there = PEER / "package.json"
-    if not there.exists() or there.read_text() != wanted or not (PEER / "node_modules" / "pg").exists():
-        PEER.mkdir(parents=True, exist_ok=True)
-        shutil.copy(HERE / "package.json", there)
-        subprocess.run(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"], cwd=PEER, check=True,
-                       stdout=subprocess.DEVNULL)
-    shutil.copy(HERE / "peer.js", PEER / "peer.js")
+    """The folder of the peer, with pg at the version of package.json."""
+    return npm.install(HERE / "package.json", HERE / "peer.js")
 
 
 def pairs(line):
@@ -189,7 +182,7 @@ class Stand:
 
     def node(self):
         port = free_port()
-        return Server(self, "node", ["node", PEER / "peer.js", port], port, DATABASE_URL=self.database.url)
+        return Server(self, "node", ["node", install_peer() / "peer.js", port], port, DATABASE_URL=self.database.url)
 
     def nothing(self):
         port, folder = free_port(), self.dir / "nothing"

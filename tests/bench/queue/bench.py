@@ -6,7 +6,6 @@ two between one minute and the next.
 import contextlib
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import time
@@ -16,9 +15,9 @@ ROOT = HERE.parents[2]
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "tests" / "lib"))
 
+import npm  # noqa: E402
 from cluster import Cluster  # noqa: E402
 
-PEERS = ROOT / "build-tests" / "bench-queue"
 COUNTRIES = {"us": 8, "ca": 1, "gb": 1}   # shares of the clicks and of the pool
 
 # As a production server of this size would be set: every commit reaches the disk.
@@ -48,16 +47,8 @@ def farm_program():
 
 
 def install_peers():
-    """The peers at the versions of package.json, with npm's own settings for where they come from."""
-    wanted = (HERE / "package.json").read_text()
-    there = PEERS / "package.json"
-    if not there.exists() or there.read_text() != wanted or not (PEERS / "node_modules" / "pg-boss").exists():
-        PEERS.mkdir(parents=True, exist_ok=True)
-        shutil.copy(HERE / "package.json", there)
-        subprocess.run(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"], cwd=PEERS, check=True,
-                       stdout=subprocess.DEVNULL)
-    for script in ("graphile.js", "boss.js"):
-        shutil.copy(HERE / script, PEERS / script)
+    """The folder of the peers, at the versions of package.json."""
+    return npm.install(HERE / "package.json", HERE / "graphile.js", HERE / "boss.js")
 
 
 class Client:
@@ -108,7 +99,7 @@ class Stand:
         """Runs a peer in a database of its own and measures it; (result, WAL bytes, syncs)."""
         database = self.cluster.new_database()
         try:
-            client = Client(["node", PEERS / script, *words], database.url)
+            client = Client(["node", install_peers() / script, *words], database.url)
             with contextlib.closing(database.connect(user="postgres")) as conn:
                 return measured(Session(conn), client)
         finally:
