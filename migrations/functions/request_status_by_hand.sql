@@ -22,6 +22,8 @@ BEGIN
   ELSIF p_new.status = 'processing' THEN
     p_new.attempt := p_old.attempt + 1;
     p_new.claimed_by := NULL;
+    p_new.completed_at := NULL;
+    p_new.total_time_ms := NULL;
     p_new.ip_locked_at := p_now;
     p_new.wait_time_ms := ms_between(p_new.started_at, p_now);
     IF p_new.timeout_at IS NOT DISTINCT FROM p_old.timeout_at THEN

@@ -171,5 +171,74 @@ UPDATE ip_rotation_pool SET notes = 'seen', country = 'US', locked_until = locke
 SELECT is((SELECT (status, locked_by, country, notes, in_seconds(locked_until) / 10)::text FROM ip('us-1')), '(locked,w1,us,seen,18)',
           'other columns by hand change nothing but themselves');
 
+-- Every edge of a request's life, by hand: from the state that programs brought it to, to any other.
+CREATE FUNCTION in_state(p_state trace_status) RETURNS uuid LANGUAGE plpgsql AS $$
+DECLARE
+  v_id uuid;
+BEGIN
+  DELETE FROM active_trace_requests;
+  UPDATE ip_rotation_pool SET status = 'available', is_healthy = true;
+  v_id := add_request('us', '10 s');
+  IF p_state = 'skipped' THEN
+    UPDATE active_trace_requests SET status = 'skipped', next_attempt_at = NULL, completed_at = started_at, skip_reason = 'bot', revision = revision + 1;
+  ELSIF p_state <> 'pending' THEN
+    PERFORM claim();
+    IF p_state <> 'processing' THEN
+      PERFORM finish(v_id, CASE p_state WHEN 'completed' THEN 'ok' WHEN 'timeout' THEN 'timeout' ELSE 'error' END);
+    END IF;
+    UPDATE active_trace_requests SET completed_at = completed_at - interval '5 s', revision = revision + 1;
+  END IF;
+  RETURN v_id;
+END $$;
+CREATE FUNCTION moved(p_from trace_status, p_to trace_status) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  v_id uuid := in_state(p_from);
+BEGIN
+  UPDATE active_trace_requests SET status = p_to WHERE request_id = v_id;
+  UPDATE ip_rotation_pool SET status = 'available' WHERE status = 'cooldown';
+  RETURN (SELECT concat_ws(' ', status, CASE WHEN num_nonnulls(completed_at, total_time_ms) > 0 THEN 'ended' END,
+                           CASE WHEN claimed(1, 'w9') = 1 THEN 'claimable' END) FROM request(v_id));
+END $$;
+UPDATE trace_policy SET max_retries = 0;
+DELETE FROM ip_rotation_pool;
+SELECT add_ips('us', 2);
+SELECT is(moved(before, after), after || CASE WHEN after = 'pending' THEN ' claimable' WHEN after = 'processing' THEN '' ELSE ' ended' END,
+          before || ' -> ' || after)
+  FROM unnest(enum_range(NULL::trace_status)) AS before, unnest(enum_range(NULL::trace_status)) AS after
+ WHERE before <> after;
+SELECT in_state('failed') AS r \gset
+UPDATE active_trace_requests SET status = 'processing';
+UPDATE active_trace_requests SET status = 'completed';
+SELECT is(in_seconds((request(:'r')).completed_at), 0, 'traced anew by hand, it ended when that ended');
+
+-- And of an IP's: what it is then, and whether a claim takes it.
+CREATE FUNCTION ip_in_state(p_state ip_status) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM active_trace_requests;
+  DELETE FROM ip_rotation_pool;
+  PERFORM add_ips('us', 1);
+  IF p_state <> 'available' THEN
+    PERFORM add_request(), claim();
+    IF p_state <> 'locked' THEN
+      UPDATE ip_rotation_pool SET consecutive_failures = CASE p_state WHEN 'failed' THEN 99 ELSE 0 END, revision = revision + 1;
+      PERFORM finish(request_id, 'error', 'proxy') FROM active_trace_requests;
+    END IF;
+  END IF;
+  DELETE FROM active_trace_requests WHERE status <> 'processing';
+END $$;
+CREATE FUNCTION ip_moved(p_from ip_status, p_to ip_status) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM ip_in_state(p_from);
+  UPDATE ip_rotation_pool SET status = p_to;
+  PERFORM add_request();
+  RETURN (SELECT concat_ws(' ', p.status, CASE WHEN NOT p.is_healthy THEN 'unhealthy' END, CASE WHEN p.locked_by_request IS NOT NULL THEN 'leased' END,
+                           CASE WHEN p.locked_until > clock_timestamp() THEN 'for a time' END, CASE WHEN claimed() = 1 THEN 'claimable' END) FROM ip('us-1') AS p);
+END $$;
+SELECT is(ip_moved(before, after), CASE after WHEN 'available' THEN 'available claimable' WHEN 'failed' THEN 'failed unhealthy'
+                                              WHEN 'locked' THEN CASE WHEN before = 'failed' THEN 'locked unhealthy for a time' ELSE 'locked for a time' END
+                                              ELSE 'cooldown for a time' END, before || ' -> ' || after)
+  FROM unnest(enum_range(NULL::ip_status)) AS before, unnest(enum_range(NULL::ip_status)) AS after
+ WHERE before <> after;
+
 SELECT * FROM finish();
 ROLLBACK;
