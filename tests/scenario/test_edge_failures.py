@@ -12,7 +12,7 @@ import subprocess
 import pytest
 
 import farm
-from clicks import Crowd
+from clicks import PATH, Crowd
 from cluster import OWNER, Cluster
 from edges import add_offer, db_lock, edge, rows, wait_rows  # noqa: F401  (edge is a fixture)
 
@@ -88,6 +88,23 @@ def test_children_are_killed_under_clicks(db, edge):
         crowd.wait_for(100)
     assert crowd.others == []
     crowd.expect_rows(db)
+
+
+def test_what_a_killed_child_had_not_accepted_is_answered_by_its_replacement(db, edge):
+    """Connections wait in the parent's socket: nobody who was not yet served notices the crash."""
+    add_offer(db)
+    running = edge().wait_ready()
+    child, = running.program.children()
+    os.kill(child, signal.SIGSTOP)
+    waiting = [socket.create_connection(("127.0.0.1", running.port), timeout=farm.PATIENCE_S) for _ in range(20)]
+    for n, s in enumerate(waiting):
+        s.sendall(f"GET {PATH}?offer=o&n={n} HTTP/1.1\r\nHost: e\r\nConnection: close\r\n\r\n".encode())
+    os.kill(child, signal.SIGKILL)
+    for s in waiting:
+        assert s.recv(4096).startswith(b"HTTP/1.1 302 ")
+        s.close()
+    wait_rows(db, 20)
+    assert numbers(db) == set(range(20))
 
 
 def test_everything_is_killed_under_clicks(db, edge):
@@ -179,6 +196,23 @@ def test_the_end_ships_what_is_there(db, edge):
     assert running.program.wait() == 0
     assert len(rows(db)) == 20
     assert running.segments() == []
+
+
+def test_the_end_does_not_wait_for_the_database_for_ever(db, edge):
+    """At the deadline what is not shipped stays in the spool, for the next edge on that folder."""
+    add_offer(db)
+    running = edge("--edge.drain_s=1").wait_ready()
+    with db_lock(db):
+        for n in range(20):
+            assert running.click(f"offer=o&n={n}")[0] == 302
+        running.program.signal(signal.SIGTERM)
+        assert running.program.wait() == 0
+        drained, = running.program.events("edge.drained")
+        assert drained["is_late"] == "true" and int(drained["unshipped_bytes"]) > 0
+        assert running.segments()
+    edge(ports=running)
+    wait_rows(db, 20)
+    assert numbers(db) == set(range(20)) and len(rows(db)) == 20
 
 
 # --- the spool on disk --------------------------------------------------------------------------
