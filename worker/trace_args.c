@@ -5,13 +5,11 @@
 
 #include "common/url.h"
 #include "worker/claim_row.h"
-#include "worker/tracer/tracer.h"
+#include "worker/verb_args.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
-enum { HOPS_MAX = 100, TIMEOUT_MAX_S = 600, PROXY_TEXT_MAX = 4096 };
+enum { HOPS_MAX = 100 };
 
 const char trace_args_usage[] =
     "usage: tracepool-worker trace [OPTION]... URL\n"
@@ -32,45 +30,24 @@ const char trace_args_usage[] =
     "  --console                       show errors and warnings of the pages' scripts\n"
     "A screenshot and the console need the browser: mode auto uses it then.\n";
 
-static bool take_mode(struct trace_args *args, const char *value, struct err *err)
+static bool take_mode(struct trace_args *args, char *value, struct err *err)
 {
     if (trace_mode_from(str_from(value), &args->request.mode))
         return true;
     return err_set(err, ERR_BAD_INPUT, "--mode %s: must be auto, http_only or browser", value);
 }
 
-static bool keep_proxy(struct trace_args *args, struct str text, struct err *err)
+static bool take_proxy(struct trace_args *args, char *value, struct err *err)
 {
-    args->proxy_text = arena_copy(args->arena, str_trim(text));
-    return args->proxy_text.ptr || err_set(err, ERR_TOO_BIG, "--proxy: too long");
+    return verb_take_proxy(args->arena, value, &args->proxy_text, err);
 }
 
-/* The value is taken out of the process list before it is even looked at. */
-static bool take_proxy(struct trace_args *args, const char *value, struct err *err)
+static bool take_proxy_file(struct trace_args *args, char *value, struct err *err)
 {
-    bool is_kept = keep_proxy(args, str_from(value), err);
-
-    memset((char *)value, '*', strlen(value));
-    return is_kept;
+    return verb_take_proxy_file(args->arena, value, &args->proxy_text, err);
 }
 
-static bool take_proxy_file(struct trace_args *args, const char *value, struct err *err)
-{
-    char text[PROXY_TEXT_MAX];
-    FILE *file = fopen(value, "re");
-    size_t len;
-
-    if (!file)
-        return err_set(err, ERR_BAD_INPUT, "--proxy-file %s: %s", value, strerror(errno));
-    len = fread(text, 1, sizeof(text), file);
-    fclose(file);
-    if (!len || len == sizeof(text))
-        return err_set(err, ERR_BAD_INPUT, "--proxy-file %s: must hold 1 to %d bytes", value,
-                       PROXY_TEXT_MAX - 1);
-    return keep_proxy(args, (struct str){text, len}, err);
-}
-
-static bool take_referrer(struct trace_args *args, const char *value, struct err *err)
+static bool take_referrer(struct trace_args *args, char *value, struct err *err)
 {
     struct url url;
 
@@ -78,13 +55,13 @@ static bool take_referrer(struct trace_args *args, const char *value, struct err
     return url_parse(args->arena, args->request.referrer, NULL, &url, err);
 }
 
-static bool take_user_agent(struct trace_args *args, const char *value, struct err *err)
+static bool take_user_agent(struct trace_args *args, char *value, struct err *err)
 {
     args->request.user_agent = str_from(value);
     return value[0] || err_set(err, ERR_BAD_INPUT, "--user-agent: must not be empty");
 }
 
-static bool take_expected(struct trace_args *args, const char *value, struct err *err)
+static bool take_expected(struct trace_args *args, char *value, struct err *err)
 {
     if (args->request.nexpected_params == TRACE_EXPECTED_MAX)
         return err_set(err, ERR_BAD_INPUT, "--expect-param: at most %d of them", TRACE_EXPECTED_MAX);
@@ -92,7 +69,7 @@ static bool take_expected(struct trace_args *args, const char *value, struct err
     return true;
 }
 
-static bool take_max_hops(struct trace_args *args, const char *value, struct err *err)
+static bool take_max_hops(struct trace_args *args, char *value, struct err *err)
 {
     int64_t n;
 
@@ -102,46 +79,39 @@ static bool take_max_hops(struct trace_args *args, const char *value, struct err
     return true;
 }
 
-static bool take_timeout(struct trace_args *args, const char *value, struct err *err)
+static bool take_timeout(struct trace_args *args, char *value, struct err *err)
 {
-    char *end;
-    double seconds = strtod(value, &end);
-
-    if (end == value || *end || !(seconds >= 0.1 && seconds <= TIMEOUT_MAX_S))
-        return err_set(err, ERR_BAD_INPUT, "--timeout %s: must be seconds from 0.1 to %d", value,
-                       TIMEOUT_MAX_S);
-    args->request.total_timeout_ms = (int64_t)(seconds * 1000);
-    return true;
+    return verb_take_timeout(value, &args->request.total_timeout_ms, err);
 }
 
-static bool take_allow_private(struct trace_args *args, const char *value, struct err *err)
+static bool take_allow_private(struct trace_args *args, char *value, struct err *err)
 {
     (void)value;
     (void)err;
     return args->request.allow_private = true;
 }
 
-static bool take_json(struct trace_args *args, const char *value, struct err *err)
+static bool take_json(struct trace_args *args, char *value, struct err *err)
 {
     (void)value;
     (void)err;
     return args->is_json = true;
 }
 
-static bool take_har(struct trace_args *args, const char *value, struct err *err)
+static bool take_har(struct trace_args *args, char *value, struct err *err)
 {
     args->har_file = value;
     return value[0] || err_set(err, ERR_BAD_INPUT, "--har: which file?");
 }
 
-static bool take_screenshot(struct trace_args *args, const char *value, struct err *err)
+static bool take_screenshot(struct trace_args *args, char *value, struct err *err)
 {
     args->screenshot_file = value;
     args->request.evidence |= evidence_bit(EVIDENCE_SCREENSHOT);
     return value[0] || err_set(err, ERR_BAD_INPUT, "--screenshot: which file?");
 }
 
-static bool take_cookies(struct trace_args *args, const char *value, struct err *err)
+static bool take_cookies(struct trace_args *args, char *value, struct err *err)
 {
     (void)value;
     (void)err;
@@ -149,7 +119,7 @@ static bool take_cookies(struct trace_args *args, const char *value, struct err 
     return true;
 }
 
-static bool take_console(struct trace_args *args, const char *value, struct err *err)
+static bool take_console(struct trace_args *args, char *value, struct err *err)
 {
     (void)value;
     (void)err;
@@ -161,7 +131,7 @@ static bool take_console(struct trace_args *args, const char *value, struct err 
 static const struct option {
     const char *name;
     bool has_value;
-    bool (*take)(struct trace_args *args, const char *value, struct err *err);
+    bool (*take)(struct trace_args *args, char *value, struct err *err);
 } options[] = {
     {"--mode",          true,  take_mode},
     {"--proxy",         true,  take_proxy},
@@ -180,50 +150,16 @@ static const struct option {
 };
 /* clang-format on */
 
-/* The value behind "--name=", or NULL when arg is "--name" alone; false when it is neither. */
-static bool is_option(const struct option *option, char *arg, char **value)
-{
-    size_t len = strlen(option->name);
-
-    if (strncmp(arg, option->name, len) != 0 || (arg[len] && arg[len] != '='))
-        return false;
-    *value = arg[len] ? arg + len + 1 : NULL;
-    return true;
-}
-
 /* Takes one option and its value; *used words of argv. */
 static bool take_option(struct trace_args *args, char **argv, int left, int *used, struct err *err)
 {
     char *value;
 
-    *used = 1;
-    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
-        const struct option *option = &options[i];
-
-        if (!is_option(option, argv[0], &value))
-            continue;
-        if (!option->has_value && value)
-            return err_set(err, ERR_BAD_INPUT, "%s takes no value", option->name);
-        if (option->has_value && !value) {
-            if (left < 2)
-                return err_set(err, ERR_BAD_INPUT, "%s needs a value", option->name);
-            value = argv[1];
-            *used = 2;
-        }
-        return option->take(args, value, err);
-    }
-    return err_set(err, ERR_BAD_INPUT, "unknown option: %.*s", (int)strcspn(argv[0], "="), argv[0]);
-}
-
-static bool take_proxy_text(struct trace_args *args, struct err *err)
-{
-    const char *environment = getenv("TRACEPOOL_PROXY");
-
-    if (!args->proxy_text.len && environment && environment[0] &&
-        !keep_proxy(args, str_from(environment), err))
-        return false;
-    return !args->proxy_text.len ||
-           tracer_proxy_parse(args->arena, args->proxy_text, &args->request.proxy, err);
+    for (size_t i = 0; i < ARRAY_LEN(options); i++)
+        if (verb_is_option(options[i].name, argv[0]))
+            return verb_option_value(options[i].name, options[i].has_value, argv, left, used, &value, err) &&
+                   options[i].take(args, value, err);
+    return verb_no_option(argv[0], err);
 }
 
 static bool has_what_evidence_needs(const struct trace_args *args, struct err *err)
@@ -253,7 +189,8 @@ static bool parse(struct trace_args *args, int argc, char **argv, struct err *er
     }
     if (!args->request.url.len)
         return err_set(err, ERR_BAD_INPUT, "which URL?");
-    return has_what_evidence_needs(args, err) && take_proxy_text(args, err);
+    return has_what_evidence_needs(args, err) &&
+           verb_read_proxy(args->arena, args->proxy_text, &args->request.proxy, err);
 }
 
 static void set_defaults(struct trace_args *args, const struct conf *conf)

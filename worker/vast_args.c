@@ -3,13 +3,13 @@
  */
 #include "worker/vast_args.h"
 
-#include "worker/tracer/tracer.h"
+#include "worker/verb_args.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { PROXY_TEXT_MAX = 4096, PROVIDER_MAX = 256 * 1024, TIMEOUT_MAX_S = 600 };
+enum { PROVIDER_MAX = 256 * 1024 };
 
 const char vast_args_usage[] =
     "usage: tracepool-worker vast [OPTION]... FILE|URL|-\n"
@@ -27,29 +27,17 @@ const char vast_args_usage[] =
     "  --timeout SECONDS  for the whole, 0.1 to 600 (30)\n"
     "  --xsd DIR          ask IAB's schemas in that folder, too (vast.xsd_dir)\n";
 
-static bool keep_proxy(struct vast_args *args, struct str text, struct err *err)
+static bool take_proxy(struct vast_args *args, char *value, struct err *err)
 {
-    args->proxy_text = arena_copy(args->arena, str_trim(text));
-    return args->proxy_text.ptr || err_set(err, ERR_TOO_BIG, "--proxy: too long");
+    return verb_take_proxy(args->arena, value, &args->proxy_text, err);
 }
 
-/* The value is taken out of the process list before it is even looked at. */
-static bool take_proxy(struct vast_args *args, const char *value, struct err *err)
+static bool take_proxy_file(struct vast_args *args, char *value, struct err *err)
 {
-    bool is_kept = keep_proxy(args, str_from(value), err);
-
-    memset((char *)value, '*', strlen(value));
-    return is_kept;
+    return verb_take_proxy_file(args->arena, value, &args->proxy_text, err);
 }
 
-static bool take_proxy_file(struct vast_args *args, const char *value, struct err *err)
-{
-    SCOPED_VALUE(buf) text = {.max = PROXY_TEXT_MAX};
-
-    return vast_args_read_file(value, &text, err) && keep_proxy(args, buf_str(&text), err);
-}
-
-static bool take_provider(struct vast_args *args, const char *value, struct err *err)
+static bool take_provider(struct vast_args *args, char *value, struct err *err)
 {
     const struct vast_provider *section = vast_rules_section(&args->rules, str_from(value));
     SCOPED_VALUE(buf) text = {.max = PROVIDER_MAX};
@@ -62,7 +50,7 @@ static bool take_provider(struct vast_args *args, const char *value, struct err 
            vast_provider_read(args->arena, buf_str(&text), &args->rules.defaults, &args->provider, err);
 }
 
-static bool take_param(struct vast_args *args, const char *value, struct err *err)
+static bool take_param(struct vast_args *args, char *value, struct err *err)
 {
     struct str rest = str_from(value), name;
 
@@ -74,7 +62,7 @@ static bool take_param(struct vast_args *args, const char *value, struct err *er
     return true;
 }
 
-static bool take_max_wrappers(struct vast_args *args, const char *value, struct err *err)
+static bool take_max_wrappers(struct vast_args *args, char *value, struct err *err)
 {
     int64_t n;
 
@@ -85,40 +73,33 @@ static bool take_max_wrappers(struct vast_args *args, const char *value, struct 
     return true;
 }
 
-static bool take_timeout(struct vast_args *args, const char *value, struct err *err)
+static bool take_timeout(struct vast_args *args, char *value, struct err *err)
 {
-    char *end;
-    double seconds = strtod(value, &end);
-
-    if (end == value || *end || !(seconds >= 0.1 && seconds <= TIMEOUT_MAX_S))
-        return err_set(err, ERR_BAD_INPUT, "--timeout %s: must be seconds from 0.1 to %d", value,
-                       TIMEOUT_MAX_S);
-    args->total_timeout_ms = (int64_t)(seconds * 1000);
-    return true;
+    return verb_take_timeout(value, &args->total_timeout_ms, err);
 }
 
-static bool take_xsd(struct vast_args *args, const char *value, struct err *err)
+static bool take_xsd(struct vast_args *args, char *value, struct err *err)
 {
     (void)err;
     args->xsd_dir = value;
     return true;
 }
 
-static bool take_resolve(struct vast_args *args, const char *value, struct err *err)
+static bool take_resolve(struct vast_args *args, char *value, struct err *err)
 {
     (void)value;
     (void)err;
     return args->is_resolve = true;
 }
 
-static bool take_json(struct vast_args *args, const char *value, struct err *err)
+static bool take_json(struct vast_args *args, char *value, struct err *err)
 {
     (void)value;
     (void)err;
     return args->is_json = true;
 }
 
-static bool take_allow_private(struct vast_args *args, const char *value, struct err *err)
+static bool take_allow_private(struct vast_args *args, char *value, struct err *err)
 {
     (void)value;
     (void)err;
@@ -129,7 +110,7 @@ static bool take_allow_private(struct vast_args *args, const char *value, struct
 static const struct option {
     const char *name;
     bool has_value;
-    bool (*take)(struct vast_args *args, const char *value, struct err *err);
+    bool (*take)(struct vast_args *args, char *value, struct err *err);
 } options[] = {
     {"--resolve",       false, take_resolve},
     {"--json",          false, take_json},
@@ -144,50 +125,19 @@ static const struct option {
 };
 /* clang-format on */
 
-/* The value behind "--name=", or NULL when arg is "--name" alone; false when it is neither. */
-static bool is_option(const struct option *option, char *arg, char **value)
-{
-    size_t len = strlen(option->name);
-
-    if (strncmp(arg, option->name, len) != 0 || (arg[len] && arg[len] != '='))
-        return false;
-    *value = arg[len] ? arg + len + 1 : NULL;
-    return true;
-}
-
+/* Takes one option and its value; *used words of argv. */
 static bool take_option(struct vast_args *args, char **argv, int left, int *used, struct err *err)
 {
     char *value;
 
-    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
-        const struct option *option = &options[i];
-
-        if (!is_option(option, argv[0], &value))
-            continue;
-        if (!option->has_value && value)
-            return err_set(err, ERR_BAD_INPUT, "%s takes no value", option->name);
-        if (option->has_value && !value) {
-            if (left < 2)
-                return err_set(err, ERR_BAD_INPUT, "%s needs a value", option->name);
-            value = argv[1];
-            *used = 2;
-        }
-        return option->take(args, value, err);
-    }
-    return err_set(err, ERR_BAD_INPUT, "no option \"%.*s\"", (int)strcspn(argv[0], "="), argv[0]);
+    for (size_t i = 0; i < ARRAY_LEN(options); i++)
+        if (verb_is_option(options[i].name, argv[0]))
+            return verb_option_value(options[i].name, options[i].has_value, argv, left, used, &value, err) &&
+                   options[i].take(args, value, err);
+    return verb_no_option(argv[0], err);
 }
 
-static bool read_proxy(struct vast_args *args, struct err *err)
-{
-    const char *environment = getenv("TRACEPOOL_PROXY");
-
-    if (!args->proxy_text.len && environment && environment[0] &&
-        !keep_proxy(args, str_from(environment), err))
-        return false;
-    return !args->proxy_text.len || tracer_proxy_parse(args->arena, args->proxy_text, &args->proxy, err);
-}
-
-static bool take_source(struct vast_args *args, const char *value, struct err *err)
+static bool take_source(struct vast_args *args, char *value, struct err *err)
 {
     if (args->source)
         return err_set(err, ERR_BAD_INPUT, "one document at a time, not also \"%s\"", value);
@@ -208,7 +158,7 @@ static bool parse(struct vast_args *args, int argc, char **argv, struct err *err
         return err_set(err, ERR_BAD_INPUT, "which document?");
     if (args->max_wrappers >= 0)
         args->provider.max_wrappers = args->max_wrappers;
-    return read_proxy(args, err);
+    return verb_read_proxy(args->arena, args->proxy_text, &args->proxy, err);
 }
 
 bool vast_args_read(struct vast_args *args, const struct conf *conf, struct arena *a, int argc, char **argv,

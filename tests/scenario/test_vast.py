@@ -95,7 +95,7 @@ def test_an_external_entity_is_not_read():
 
 @pytest.mark.parametrize("args,said", [
     (["vast"], "which document?"),
-    (["vast", "--fast", "x.xml"], 'no option "--fast"'),
+    (["vast", "--fast", "x.xml"], "unknown option: --fast"),
     (["vast", "a.xml", "b.xml"], "one document at a time"),
     (["vast", "/nowhere.xml"], "No such file"),
     (["macro", "--mode", "maybe", "x"], '"--mode"'),
