@@ -158,8 +158,10 @@ HAVING count(*) > 0
 SELECT 'http_offer', o.offer_name, 1
   FROM offers AS o
  WHERE o.is_active
-   AND EXISTS (SELECT FROM jsonb_array_elements(o.tracking_urls) AS t
-                WHERE t->>'url' ILIKE 'http://%');
+   AND CASE o.tracking_urls   -- as the edge reads them
+         WHEN '[]' THEN o.final_url ILIKE 'http://%'
+         ELSE EXISTS (SELECT FROM jsonb_array_elements(o.tracking_urls) AS t
+                       WHERE coalesce(t->>'url', t#>>'{}') ILIKE 'http://%') END;
 
 -- name: dashboard_overview
 -- The dashboard's first page. $1 jsonb: silence_ms, after which a process counts as gone, and rules

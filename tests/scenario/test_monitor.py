@@ -354,6 +354,9 @@ def test_check_of_a_healthy_pool(db):
      "Clicks that the database refused (invalid URL): 1"),
     ("INSERT INTO offers (offer_name, tracking_urls) VALUES ('plain', '[{\"url\": \"http://shop.test/\"}]')",
      "Offer plain redirects to plain http"),
+    ("INSERT INTO offers (offer_name, final_url) VALUES ('plain', 'HTTP://shop.test/')", "Offer plain redirects to plain http"),
+    ("INSERT INTO offers (offer_name, tracking_urls) VALUES ('plain', '[\"http://shop.test/\"]')",
+     "Offer plain redirects to plain http"),
     ("INSERT INTO active_trace_requests (tracking_url, target_country) VALUES ('https://shop.test/', 'us')",
      "Number of live workers is 0 (less than 1)"),
     ("INSERT INTO active_trace_requests (tracking_url, target_country) "
@@ -369,8 +372,9 @@ def test_check_warns(db, trouble, says):
     assert "System operating normally" not in text
 
 
-def test_check_of_an_inactive_plain_offer_is_quiet(db):
-    db.run("INSERT INTO offers (offer_name, is_active, tracking_urls) VALUES ('old', false, '[{\"url\": \"http://a.test/\"}]')")
+def test_check_of_a_plain_url_that_nobody_is_sent_to_is_quiet(db):
+    db.run("INSERT INTO offers (offer_name, is_active, final_url, tracking_urls) VALUES "
+           "('old', false, NULL, '[{\"url\": \"http://a.test/\"}]'), ('new', true, 'http://a.test/', '[{\"url\": \"https://a.test/\"}]')")
     assert verb(db, "check")[0] == 0
 
 
