@@ -1,10 +1,5 @@
 -- The same lines as old/views.sql's, from what tracepool has of them; and the table that takes what comes from there.
-\set ON_ERROR_STOP 1
-\set QUIET 1
-\pset format unaligned
-\pset tuples_only 1
-SET client_min_messages = warning;
-SET timezone = 'UTC';
+\ir ../session.sql
 
 CREATE TEMP VIEW moving_offers AS
 SELECT o.offer_name AS name,

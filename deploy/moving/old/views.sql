@@ -1,12 +1,7 @@
 -- The original's tables as tracepool would keep them: one JSON object a row, in temporary views. Read from whole rows
 -- (to_jsonb), so that a column which that installation does not have is just missing, and made orderly here, once, so that
 -- `move check` can compare both sides line by line.
-\set ON_ERROR_STOP 1
-\set QUIET 1
-\pset format unaligned
-\pset tuples_only 1
-SET client_min_messages = warning;
-SET timezone = 'UTC';
+\ir ../session.sql
 
 -- What tracepool has taken over; `was` is the row as it was then. Without a policy nobody but its owner reads it.
 CREATE TABLE IF NOT EXISTS public.moved_to_tracepool (
