@@ -98,8 +98,8 @@ class Farm:
 
     def start_edge(self, port, admin, url):
         return self.start("tracepool-edge", f"--edge.listen=127.0.0.1:{self.ports[port]}", f"--edge.admin_listen=127.0.0.1:{self.ports[admin]}",
-                          f"--edge.spool_dir={self.folder}/spool-{port}", "--log.level=debug", ready="edge.listening",
-                          DATABASE_URL=url, TRACEPOOL_EDGE_DEBUG_TOKEN=self.canaries["debug"])
+                          f"--edge.spool_dir={self.folder}/spool-{port}", f"--edge.access_log={self.folder}/access-{port}",
+                          "--log.level=debug", ready="edge.listening", DATABASE_URL=url, TRACEPOOL_EDGE_DEBUG_TOKEN=self.canaries["debug"])
 
     def start_monitor(self, at, receivers):
         """Its database password comes by a file of libpq's; three receivers: one takes, one fails, one is not there."""
@@ -185,7 +185,7 @@ def test_no_secret_is_seen_anywhere(start, worker, db, pool, tmp_path, canaries,
     for table, column, text in rows_of(db):
         if (table, column) not in ON_PURPOSE:
             found[f"{table}.{column}"] = found.get(f"{table}.{column}", set()) | canaries.seen_in(text)
-    for file in [file for file in tmp_path.glob("spool-*/*") if file.is_file()]:
+    for file in [*tmp_path.glob("access-*"), *(file for file in tmp_path.glob("spool-*/*") if file.is_file())]:
         found[str(file)] = canaries.seen_in(file.read_bytes().decode(errors="replace"))
     for file in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
         try:
