@@ -3,11 +3,12 @@
 --   1. look, without a lock, at how many IPs each country has free and which requests are due there: a poll that
 --      finds nothing writes nothing, and a country without IPs never holds up another
 --   2. share the slots over the countries that have both, highest priority and oldest first
---   3. country by country, lock IPs, then as many requests; rows that somebody else holds are passed over, so a
---      short claim is normal
+--   3. lock IPs there, then as many requests; rows that somebody else holds are passed over, so a short claim is
+--      normal
 --   4. write both sides of all pairs
 -- Pool rows are locked before request rows, here as everywhere: so nothing deadlocks. It is one call and one
--- transaction, but several small statements: what one pair costs is mostly the start of their plans.
+-- transaction, and each step one statement for all countries (the first three are two): what a small claim costs is
+-- mostly the start of its plans.
 --
 -- p_countries NULL looks at every country from the start (cursors are ignored). Otherwise a scan begins at the
 -- country's cursors, as returned by the worker's last claim there: dead versions left of it, which a forgotten
@@ -48,21 +49,22 @@ DECLARE
   v_late      timestamptz;
   v_waiting   tid[];
   v_place     record;
-  v_ip        record;   -- of one country
-  v_ip_ids    tid[];
-  v_probe     tid;
-  v_first     tid[];
-  v_fair      tid[];
-  v_rest      record;
   v_n         integer;
-  v_ids       tid[];
-  -- of all countries: the pairs
-  v_pair_ips       tid[] := '{}';
-  v_pair_requests  tid[] := '{}';
-  -- and its cursors, by the place in v_served
+  -- by country that something is claimed for: what to look for there, and where its next claim goes on
   v_served          text[] := '{}';
+  v_rooms           integer[] := '{}';   -- locked IPs
+  v_firsts          integer[] := '{}';   -- requests with a priority
+  v_is_late         boolean[] := '{}';
+  v_request_from    timestamptz[] := '{}';
   v_request_cursors timestamptz[] := '{}';
   v_ip_cursors      timestamptz[] := '{}';
+  -- the locked IPs, one country's behind another's
+  v_ip_ids   tid[] := '{}';
+  v_ip_keys  timestamptz[] := '{}';
+  v_first_ip integer := 0;
+  -- the pairs
+  v_pair_ips      tid[] := '{}';
+  v_pair_requests tid[] := '{}';
 BEGIN
   IF p_batch IS NOT NULL THEN
     v_slots := least(v_slots, batch_room(p_batch));   -- locks the batch's row, first of all
@@ -90,110 +92,126 @@ BEGIN
     FROM trace_policy policy;
 
   FOR v_place IN
-    SELECT chosen.country, chosen.request_from, chosen.ip_from, chosen.request_cursor, chosen.ip_cursor, chosen.probes,
-           count(*)::integer AS n, count(*) FILTER (WHERE chosen.priority > 0)::integer AS first,
-           min(chosen.next_attempt_at) FILTER (WHERE chosen.priority = 0) AS oldest
-      FROM (SELECT c.country, c.request_cursor, c.ip_cursor, coalesce(c.ip_cursor, '-infinity') AS ip_from,
-                   coalesce(c.request_cursor - c_lag, '-infinity') AS request_from,
-                   ips.probes, r.priority, r.next_attempt_at
-              FROM unnest(v_countries, v_requests, v_ips) AS c (country, request_cursor, ip_cursor)
-             CROSS JOIN LATERAL (
-                   SELECT (SELECT count(*)
-                             FROM (SELECT
-                                     FROM ip_rotation_pool p
-                                    WHERE p.country = c.country AND p.is_healthy AND p.status <> 'locked'
-                                      AND p.free_at <= v_now AND p.free_at >= coalesce(c.ip_cursor, '-infinity')
-                                      AND p.provider = ANY (v_providers)
-                                    LIMIT v_slots) AS usable) AS free,
-                          (SELECT count(*)
-                             FROM (SELECT
-                                     FROM ip_rotation_pool p
-                                    WHERE p.country = c.country AND NOT p.is_healthy AND p.status <> 'locked'
-                                      AND p.next_probe_at <= v_now AND p.locked_until <= v_now
-                                      AND p.provider = ANY (v_providers)
-                                    LIMIT 1) AS probe) AS probes
-                   OFFSET 0) AS ips   -- counted once
-             CROSS JOIN LATERAL (
-                   (SELECT t.priority, t.next_attempt_at
-                      FROM active_trace_requests t
-                     WHERE t.target_country = c.country AND t.next_attempt_at IS NOT NULL AND t.priority > 0
-                       AND t.next_attempt_at <= v_now
-                     ORDER BY t.priority DESC, t.next_attempt_at
-                     LIMIT ips.free + ips.probes)
-                   UNION ALL
-                   (SELECT t.priority, t.next_attempt_at
-                      FROM active_trace_requests t
-                     WHERE t.target_country = c.country AND t.next_attempt_at IS NOT NULL AND t.priority = 0
-                       AND t.next_attempt_at <= v_now
-                       AND t.next_attempt_at >= coalesce(c.request_cursor - c_lag, '-infinity')
-                     ORDER BY t.next_attempt_at
-                     LIMIT ips.free + ips.probes)
-                   ORDER BY priority DESC, next_attempt_at
-                   LIMIT ips.free + ips.probes) AS r
-             ORDER BY r.priority DESC, r.next_attempt_at
-             LIMIT v_slots) AS chosen
-     GROUP BY chosen.country, chosen.request_from, chosen.ip_from, chosen.request_cursor, chosen.ip_cursor, chosen.probes
+    SELECT place.country, place.request_from, place.request_cursor, place.ip_cursor, place.first, place.oldest,
+           ip.ids || probe.ids AS ip_ids,   -- the probe is for the youngest request
+           ip.keys || array_fill(ip.keys[cardinality(ip.keys)], ARRAY[cardinality(probe.ids)]) AS ip_keys
+      FROM (SELECT chosen.country, chosen.request_from, chosen.ip_from, chosen.request_cursor, chosen.ip_cursor, chosen.probes,
+                   count(*)::integer AS n, count(*) FILTER (WHERE chosen.priority > 0)::integer AS first,
+                   min(chosen.next_attempt_at) FILTER (WHERE chosen.priority = 0) AS oldest
+              FROM (SELECT c.country, c.request_cursor, c.ip_cursor, coalesce(c.ip_cursor, '-infinity') AS ip_from,
+                           coalesce(c.request_cursor - c_lag, '-infinity') AS request_from,
+                           ips.probes, r.priority, r.next_attempt_at
+                      FROM unnest(v_countries, v_requests, v_ips) AS c (country, request_cursor, ip_cursor)
+                     CROSS JOIN LATERAL (
+                           SELECT (SELECT count(*)
+                                     FROM (SELECT
+                                             FROM ip_rotation_pool p
+                                            WHERE p.country = c.country AND p.is_healthy AND p.status <> 'locked'
+                                              AND p.free_at <= v_now AND p.free_at >= coalesce(c.ip_cursor, '-infinity')
+                                              AND p.provider = ANY (v_providers)
+                                            LIMIT v_slots) AS usable) AS free,
+                                  (SELECT count(*)
+                                     FROM (SELECT
+                                             FROM ip_rotation_pool p
+                                            WHERE p.country = c.country AND NOT p.is_healthy AND p.status <> 'locked'
+                                              AND p.next_probe_at <= v_now AND p.locked_until <= v_now
+                                              AND p.provider = ANY (v_providers)
+                                            LIMIT 1) AS probe) AS probes
+                           OFFSET 0) AS ips   -- counted once
+                     CROSS JOIN LATERAL (
+                           (SELECT t.priority, t.next_attempt_at
+                              FROM active_trace_requests t
+                             WHERE t.target_country = c.country AND t.next_attempt_at IS NOT NULL AND t.priority > 0
+                               AND t.next_attempt_at <= v_now
+                             ORDER BY t.priority DESC, t.next_attempt_at
+                             LIMIT ips.free + ips.probes)
+                           UNION ALL
+                           (SELECT t.priority, t.next_attempt_at
+                              FROM active_trace_requests t
+                             WHERE t.target_country = c.country AND t.next_attempt_at IS NOT NULL AND t.priority = 0
+                               AND t.next_attempt_at <= v_now
+                               AND t.next_attempt_at >= coalesce(c.request_cursor - c_lag, '-infinity')
+                             ORDER BY t.next_attempt_at
+                             LIMIT ips.free + ips.probes)
+                           ORDER BY priority DESC, next_attempt_at
+                           LIMIT ips.free + ips.probes) AS r
+                     ORDER BY r.priority DESC, r.next_attempt_at
+                     LIMIT v_slots) AS chosen
+             GROUP BY chosen.country, chosen.request_from, chosen.ip_from, chosen.request_cursor, chosen.ip_cursor, chosen.probes
+             OFFSET 0) AS place
+     CROSS JOIN LATERAL (
+           SELECT ARRAY(SELECT p.ctid
+                          FROM ip_rotation_pool p
+                         WHERE p.country = place.country AND NOT p.is_healthy AND p.status <> 'locked'
+                           AND p.next_probe_at <= v_now AND p.locked_until <= v_now AND p.provider = ANY (v_providers)
+                         ORDER BY p.next_probe_at
+                         LIMIT place.probes
+                           FOR UPDATE SKIP LOCKED) AS ids
+           OFFSET 0) AS probe   -- locked once
+     CROSS JOIN LATERAL (
+           SELECT array_agg(p.ctid) AS ids, array_agg(p.free_at) AS keys
+             FROM (SELECT i.ctid, i.free_at
+                     FROM ip_rotation_pool i
+                    WHERE i.country = place.country AND i.is_healthy AND i.status <> 'locked'
+                      AND i.free_at <= v_now AND i.free_at >= place.ip_from AND i.provider = ANY (v_providers)
+                    ORDER BY i.free_at
+                    LIMIT place.n - cardinality(probe.ids)
+                      FOR UPDATE SKIP LOCKED) AS p) AS ip
   LOOP
-    v_n := v_place.n;
-    v_probe := NULL;
-    IF v_place.probes > 0 THEN
-      SELECT p.ctid
-        INTO v_probe
-        FROM ip_rotation_pool p
-       WHERE p.country = v_place.country AND NOT p.is_healthy AND p.status <> 'locked'
-         AND p.next_probe_at <= v_now AND p.locked_until <= v_now AND p.provider = ANY (v_providers)
-       ORDER BY p.next_probe_at
-       LIMIT 1
-         FOR UPDATE SKIP LOCKED;
-      v_n := v_n - FOUND::integer;
+    IF v_place.ip_ids <> '{}' THEN
+      v_served := v_served || v_place.country;
+      v_rooms := v_rooms || cardinality(v_place.ip_ids);
+      v_firsts := v_firsts || v_place.first;
+      v_is_late := v_is_late || coalesce(v_place.oldest < v_late, false);
+      v_request_from := v_request_from || v_place.request_from;
+      v_request_cursors := v_request_cursors || coalesce(v_place.request_cursor, '-infinity');
+      v_ip_cursors := v_ip_cursors || coalesce(v_place.ip_cursor, '-infinity');
+      v_ip_ids := v_ip_ids || v_place.ip_ids;
+      v_ip_keys := v_ip_keys || v_place.ip_keys;
     END IF;
-    SELECT array_agg(p.ctid) AS ids, array_agg(p.free_at) AS keys
-      INTO v_ip
-      FROM (SELECT i.ctid, i.free_at
-              FROM ip_rotation_pool i
-             WHERE i.country = v_place.country AND i.is_healthy AND i.status <> 'locked'
-               AND i.free_at <= v_now AND i.free_at >= v_place.ip_from AND i.provider = ANY (v_providers)
-             ORDER BY i.free_at
-             LIMIT v_n
-               FOR UPDATE SKIP LOCKED) AS p;
-    v_ip_ids := CASE WHEN v_probe IS NULL THEN v_ip.ids ELSE v_ip.ids || v_probe END;   -- for the youngest request
-    v_n := coalesce(cardinality(v_ip_ids), 0);
+  END LOOP;
+  IF v_served = '{}' THEN
+    RETURN;
+  END IF;
 
-    v_first := NULL;
-    IF v_place.first > 0 THEN
-      v_first := ARRAY(SELECT r.ctid
-                         FROM active_trace_requests r
-                        WHERE r.target_country = v_place.country AND r.next_attempt_at IS NOT NULL AND r.priority > 0
-                          AND r.next_attempt_at <= v_now
-                        ORDER BY r.priority DESC, r.next_attempt_at
-                        LIMIT v_n
-                          FOR UPDATE SKIP LOCKED);
-      v_n := v_n - cardinality(v_first);
+  FOR v_place IN
+    SELECT c.no, c.room, first.ids || fair.ids || rest.ids AS ids, rest.key
+      FROM unnest(v_served, v_rooms, v_firsts, v_is_late, v_request_from) WITH ORDINALITY
+           AS c (country, room, first, is_late, request_from, no)
+     CROSS JOIN LATERAL (
+           SELECT ARRAY(SELECT r.ctid
+                          FROM active_trace_requests r
+                         WHERE r.target_country = c.country AND r.next_attempt_at IS NOT NULL AND r.priority > 0
+                           AND r.next_attempt_at <= v_now
+                         ORDER BY r.priority DESC, r.next_attempt_at
+                         LIMIT CASE WHEN c.first > 0 THEN c.room ELSE 0 END
+                           FOR UPDATE SKIP LOCKED) AS ids
+           OFFSET 0) AS first   -- locked once
+     CROSS JOIN LATERAL (
+           SELECT CASE WHEN c.is_late AND c.room > cardinality(first.ids)
+                            AND (SELECT count(DISTINCT q.offer_id) FROM queue_offers q WHERE q.country = c.country) > 1
+                       THEN fair_share(c.country, c.room - cardinality(first.ids), c.request_from, v_now)
+                       ELSE '{}' END AS ids
+           OFFSET 0) AS fair
+     CROSS JOIN LATERAL (
+           SELECT array_agg(t.ctid) AS ids, max(t.next_attempt_at) AS key
+             FROM (SELECT r.ctid, r.next_attempt_at
+                     FROM active_trace_requests r
+                    WHERE r.target_country = c.country AND r.next_attempt_at IS NOT NULL AND r.priority = 0
+                      AND r.next_attempt_at <= v_now AND r.next_attempt_at >= c.request_from
+                      AND r.ctid <> ALL (fair.ids)
+                    ORDER BY r.next_attempt_at
+                    LIMIT c.room - cardinality(first.ids) - cardinality(fair.ids)
+                      FOR UPDATE SKIP LOCKED) AS t) AS rest
+  LOOP
+    v_n := cardinality(v_place.ids);
+    IF v_n > 0 THEN
+      v_pair_requests := v_pair_requests || v_place.ids;
+      v_pair_ips := v_pair_ips || v_ip_ids[v_first_ip + 1 : v_first_ip + v_n];
+      v_request_cursors[v_place.no] := coalesce(v_place.key, v_request_cursors[v_place.no]);
+      v_ip_cursors[v_place.no] := coalesce(v_ip_keys[v_first_ip + v_n], v_ip_cursors[v_place.no]);
     END IF;
-    v_fair := NULL;
-    IF v_place.oldest < v_late AND v_n > 0 THEN
-      v_fair := fair_share(v_place.country, v_n, v_place.request_from, v_now);
-      v_n := v_n - cardinality(v_fair);
-    END IF;
-    SELECT array_agg(t.ctid) AS ids, max(t.next_attempt_at) AS key
-      INTO v_rest
-      FROM (SELECT r.ctid, r.next_attempt_at
-              FROM active_trace_requests r
-             WHERE r.target_country = v_place.country AND r.next_attempt_at IS NOT NULL AND r.priority = 0
-               AND r.next_attempt_at <= v_now AND r.next_attempt_at >= v_place.request_from
-               AND (v_fair IS NULL OR r.ctid <> ALL (v_fair))
-             ORDER BY r.next_attempt_at
-             LIMIT v_n
-               FOR UPDATE SKIP LOCKED) AS t;
-
-    v_ids := v_first || v_fair || v_rest.ids;
-    v_n := coalesce(cardinality(v_ids), 0);
-    v_pair_requests := v_pair_requests || v_ids;
-    v_pair_ips := v_pair_ips || v_ip_ids[1:v_n];
-    v_served := v_served || v_place.country;
-    v_request_cursors := v_request_cursors || coalesce(v_rest.key, v_place.request_cursor, '-infinity');
-    v_ip_cursors := v_ip_cursors
-      || coalesce(v_ip.keys[least(v_n, cardinality(v_ip.keys))], v_place.ip_cursor, '-infinity');
+    v_first_ip := v_first_ip + v_place.room;
   END LOOP;
   IF cardinality(v_pair_requests) = 0 THEN
     RETURN;
