@@ -128,7 +128,7 @@ static int dispatch(const struct conf *conf, const struct conf_cli *cli, const s
     else if (cli->print_config)
         conf_print(conf, stdout);
     else if (argc > 1) {
-        fprintf(stderr, "tracepool-edge: \"%.*s\" is no option; see tracepool-edge --help\n",
+        fprintf(stderr, "tracepool-edge: unknown argument %.*s; see tracepool-edge --help\n",
                 STR_ARG(conf_shown_word(argv[1])));
         return EXIT_USAGE;
     } else {
