@@ -124,6 +124,14 @@ def test_only_the_front_proxy_listens_beyond_this_machine():
         assert all(one.startswith("${TRACEPOOL_FRONT_BIND" if name == "front" else "${TRACEPOOL_BIND:-127.0.0.1}") for one in ports)
 
 
+def test_the_database_may_be_elsewhere():
+    """Its own network leads nowhere, so whoever speaks to a database needs another one too."""
+    networks = yaml.safe_load(TEXT)["networks"]
+    assert networks["data"] == {"internal": True} and SERVICES["db"]["networks"] == ["data"]
+    for name in ("migrate", "edge", "worker", "monitor"):
+        assert any(not (networks[one] or {}).get("internal") for one in SERVICES[name]["networks"]), name
+
+
 def test_the_edge_believes_the_front_proxy_alone():
     address = SERVICES["front"]["networks"]["front"]["ipv4_address"]
     assert SERVICES["edge"]["environment"]["TRACEPOOL_EDGE_TRUSTED_PROXIES"] == address
