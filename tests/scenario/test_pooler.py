@@ -1,4 +1,4 @@
-"""The worker behind PgBouncer in transaction mode: every statement may meet another server connection."""
+"""The programs behind PgBouncer in transaction mode: every statement may meet another server connection."""
 import os
 import pathlib
 import pwd
@@ -10,6 +10,8 @@ import urllib.parse
 import pytest
 
 import farm
+from edges import add_offer, edge, wait_rows  # noqa: F401  (edge is a fixture)
+from monitors import verb
 from stage import PAGE, redirect
 
 POOL_SIZE = 2
@@ -55,10 +57,22 @@ class Bouncer:
 
 
 @pytest.fixture
-def pooler(db):
-    bouncer = Bouncer(db.url_as("tracepool_worker"))
-    yield bouncer
-    bouncer.stop()
+def pooler_for(db):
+    """pooler_for(role): a pooler that takes that role's clients."""
+    started = []
+
+    def start_pooler(role):
+        started.append(Bouncer(db.url_as(role)))
+        return started[-1]
+
+    yield start_pooler
+    for bouncer in started:
+        bouncer.stop()
+
+
+@pytest.fixture
+def pooler(pooler_for):
+    return pooler_for("tracepool_worker")
 
 
 @pytest.fixture
@@ -114,3 +128,24 @@ def test_the_pooler_may_restart_under_a_running_worker(shop, db, pool, worker, p
     pooler.program = farm.Program(config, pooler.folder / "log")
     assert pool.ended(request)["status"] == "completed"
     pool.nothing_held()
+
+
+def test_clicks_are_shipped_and_offers_read_through_a_transaction_pooler(db, edge, pooler_for):
+    add_offer(db)
+    running = edge("--database.pooled=true", "--edge.offers_poll_s=1", database=pooler_for("tracepool_edge").url, children=3).wait_ready()
+    for n in range(30):
+        assert running.click(f"offer=o&n={n}")[0] == 302
+    assert {row["inbound_params"]["n"] for row in wait_rows(db, 30)} == {str(n) for n in range(30)}
+    add_offer(db, "late")
+    farm.wait_for(lambda: running.click("offer=late&x=1")[0] == 302, "an offer that no NOTIFY told of")
+    assert running.program.events(level="error") == []
+
+
+def test_the_monitor_looks_through_a_transaction_pooler(db, start, pooler_for):
+    url = pooler_for("tracepool_monitor").url
+    assert verb(db, "snapshot", "--database.pooled=true", url=url)[0] == 0
+    assert db.value("SELECT count(*) FROM ip_pool_statistics") == 1
+    looking = start("tracepool-monitor", "--database.pooled=true", "--monitor.interval_s=1", f"--api.listen=127.0.0.1:{farm.free_port()}",
+                    DATABASE_URL=url)
+    db.wait_for("SELECT count(*) >= 3 FROM ip_pool_statistics")
+    assert looking.events(level="error") == []
