@@ -287,6 +287,24 @@ static void a_stopped_one_asks_no_more_but_takes_what_was_on_its_way(void **stat
     assert_int_equal(asked, -1);
 }
 
+static void polls_never_stop_and_are_not_in_step(void **state)
+{
+    uint64_t soonest_ms = UINT64_MAX;
+
+    (void)state;
+    is_up = false; /* so that nothing but the clock asks */
+    for (int i = 0; i < 50; i++) {
+        uint64_t due_ms;
+
+        poll_now();
+        assert_true(uv_is_active((uv_handle_t *)&claims.poll));
+        due_ms = uv_timer_get_due_in(&claims.poll);
+        assert_in_range(due_ms, 0, 1000);
+        soonest_ms = due_ms < soonest_ms ? due_ms : soonest_ms;
+    }
+    assert_in_range(soonest_ms, 0, 950);
+}
+
 static void countries_are_an_array_or_all(void **state)
 {
     (void)state;
@@ -310,6 +328,7 @@ int main(void)
         TEST(a_look_everywhere_that_must_wait_is_not_forgotten),
         TEST(a_notify_during_a_claim_is_not_lost),
         TEST(batches_go_first_and_an_empty_one_is_settled),
+        TEST(polls_never_stop_and_are_not_in_step),
         cmocka_unit_test_setup_teardown(batch_mode_claims_for_batches_alone, setup_batch_mode, teardown),
         TEST(a_claim_without_an_answer_is_told_and_not_repeated_by_itself),
         TEST(a_stopped_one_asks_no_more_but_takes_what_was_on_its_way),
