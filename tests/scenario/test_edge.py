@@ -152,6 +152,7 @@ def test_a_row_the_database_refuses_stops_no_other(db, edge):
     assert {row["click"]["params"]["n"] for row in refused} == {"0", "17", "39"}
     for row in refused:
         assert row["request_id"] == row["click"]["id"] and row["error"].startswith("23514")
+        assert row["click"]["raw_query"] == f"offer=o&p=poison&n={row['click']['params']['n']}"
     assert running.metric("tracepool_ship_quarantined_total") == 3
     assert running.click("offer=o&p=good&n=40")[0] == 302
     wait_rows(db, 38)
