@@ -2,8 +2,11 @@
 
 The tries are sandbox_client.c, which enters a program's very profile (common/sandbox_table.h) and tries one thing.
 """
+import ctypes
+import os
 import pathlib
 import signal
+import struct
 import subprocess
 
 import pytest
@@ -105,7 +108,8 @@ def test_every_process_of_the_running_farm_wears_its_sandbox(site, web, pool, pr
     row = pool.ended(pool.request("http://late.test/", options={"mode": "browser"}))
     assert (row["status"], row["final_url"]) == ("completed", "http://shop.test/")
     for program in programs:
-        assert {(e["seccomp"], e["landlock"] == "0") for e in program.events("sandbox.on")} <= {("yes", True), ("yes", False)}
+        walls = {(e["profile"] == "parent", e["seccomp"], e["landlock"] != "0") for e in program.events("sandbox.on")}
+        assert walls - {(True, "yes", False)} == {(False, "yes", True)}, walls   # parents have no Landlock, all others do
     seen = {pid: state_of(pid) for program in programs for pid in [program.pid, *all_below(program.pid)]}
     assert "tp-launcher" in {state["Name"] for state in seen.values()}
     assert {(s["Seccomp"], s["NoNewPrivs"]) for s in seen.values()} == {("2", "1")}, seen
@@ -118,3 +122,45 @@ def test_off_is_said_in_the_log_and_puts_nothing_on(site):  # noqa: F811
     monitor = site.start_monitor("--sandbox.mode=off")
     assert [e["level"] for e in monitor.wait_event("sandbox.off")] == ["warn"]
     assert state_of(monitor.pid)["Seccomp"] == "0"
+
+
+def without_landlock():
+    """For the process that is about to start, this kernel knows no landlock_create_ruleset: a filter of four instructions."""
+    load_number, if_equal, give = 0x20, 0x15, 0x06
+    allow, no_such_call = 0x7FFF0000, 0x00050000 | 38
+    code = b"".join(struct.pack("HBBI", *line) for line in [
+        (load_number, 0, 0, 0), (if_equal, 0, 1, 444), (give, 0, 0, no_such_call), (give, 0, 0, allow)])
+    kept = ctypes.create_string_buffer(code)
+    program = struct.pack("HxxxxxxP", 4, ctypes.addressof(kept))
+    prctl = ctypes.CDLL(None).prctl
+    assert prctl(38, 1, 0, 0, 0) == 0 and prctl(22, 2, program) == 0   # no_new_privs, seccomp
+
+
+def monitor_says(mode, log, until=None):
+    """What a monitor without Landlock logs until that appears, or its end; and its exit status."""
+    with open(log, "w", encoding="ascii") as file:
+        program = subprocess.Popen([farm.binary("tracepool-monitor"), "--api.listen=127.0.0.1:0", f"--sandbox.mode={mode}"], stderr=file,
+                                   preexec_fn=without_landlock, env={"PATH": os.environ["PATH"], "DATABASE_URL": "host=/nowhere"})
+    try:
+        if until:
+            farm.wait_for(lambda: until in log.read_text(), until)
+            program.terminate()
+        return program.wait(farm.PATIENCE_S), log.read_text()
+    finally:
+        program.kill()
+        program.wait()
+
+
+def test_a_kernel_without_landlock(tmp_path):
+    """auto serves behind the other wall and says what is missing; on refuses to start."""
+    status, said = monitor_says("auto", tmp_path / "auto", until="monitor.ready")
+    (line,) = [line for line in said.splitlines() if "event=sandbox.on" in line]
+    assert status == 0 and "level=warn" in line and "seccomp=yes landlock=0" in line and "advice=" in line
+    status, said = monitor_says("on", tmp_path / "on")
+    assert status in (1, 2) and "sandbox.mode = on: this kernel has no Landlock" in said
+    assert "monitor.ready" not in said
+
+
+def test_on_starts_where_nothing_is_missing(site):  # noqa: F811
+    (seen,) = site.start_monitor("--sandbox.mode=on").events("sandbox.on")
+    assert seen["seccomp"] == "yes" and int(seen["landlock"]) > 0
