@@ -95,6 +95,31 @@ def test_the_only_child_is_replaced_and_its_replacement_gives_back_what_it_held(
     pool.nothing_held()
 
 
+def test_a_dead_hosts_traces_are_rescued_by_another(db, worker, pool, proxies, web, slow):
+    """Nobody on its own machine is left to name the dead: another farm goes by heartbeats, long before the lease ends."""
+    for proxy in proxies(2):
+        pool.add(proxy)
+    hasty = ("--worker.silence_s=5", "--worker.heartbeat_s=1")
+    dead = worker(*hasty)
+    request = pool.request(slow)
+    held = wait_in_flight(db, web, slow)[0]
+    living = worker(*hasty)
+    for pid in (dead.process.pid, *dead.children()):
+        os.kill(pid, signal.SIGKILL)
+    dead.wait()
+    farm.wait_for(lambda: len(web.visits(slow)) == 2, "the second attempt")
+    web.release(slow)
+    row = pool.ended(request)
+    assert (row["status"], row["attempt"], row["retry_count"]) == ("completed", 2, 1)
+    assert [(a["outcome"], a["error"], a["worker"] == held["claimed_by"]) for a in attempts(db, request)] == [
+        ("released", "worker_died", True), ("ok", None, False)]
+    assert living.wait_event("rescue.done")[0]["traces"] == "1"
+    pool.nothing_held()
+    # what each claim took is counted beside the promise of 100 ms
+    db.wait_for("SELECT EXISTS (SELECT FROM process_heartbeats WHERE incarnation = %s AND counters ? 'tracepool_claim_seconds_bucket{le=\"0.1\"}'"
+                " AND (counters->>'tracepool_claim_seconds_count')::int > 0)", row["claimed_by"])
+
+
 def test_a_worker_that_slept_past_its_lease_changes_nothing(db, worker, pool, proxies, web, slow):
     db.run("UPDATE trace_policy SET retry_backoff_s = 0")
     for proxy in proxies(2):
