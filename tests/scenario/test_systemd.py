@@ -159,6 +159,7 @@ def test_a_click_waits_in_the_kept_socket_while_the_edge_is_started_anew(tmp_pat
     settings = dict(sockets=[public], DATABASE_URL=db.url_as("tracepool_edge"))
     first = manager.start("tracepool-edge", *edge_settings(tmp_path), **settings)
     manager.hear("READY=1")
+    farm.wait_for(lambda: list(tmp_path.rglob("offers.json")), "the offers' snapshot, without which there is nowhere to go")
     for pid in [first.pid, *first.children()]:
         os.kill(pid, signal.SIGKILL)
     first.wait()
