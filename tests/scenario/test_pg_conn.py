@@ -3,6 +3,7 @@
 The client is tests/scenario/pg_client.c: lines in, lines out. The server is this file's own, because it is
 treated badly.
 """
+import contextlib
 import os
 import signal
 import socket
@@ -102,12 +103,14 @@ def frozen(server):
 
     def thaw():
         while stopped:
-            os.kill(stopped.pop(), signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(stopped.pop(), signal.SIGCONT)
 
     def freeze():
         for pid in [server.process.pid, *farm.children_of(server.process.pid)]:
-            os.kill(pid, signal.SIGSTOP)
-            stopped.append(pid)
+            with contextlib.suppress(ProcessLookupError):   # some of its processes live for a moment only
+                os.kill(pid, signal.SIGSTOP)
+                stopped.append(pid)
         return thaw
 
     yield freeze
