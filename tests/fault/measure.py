@@ -5,7 +5,8 @@ import pathlib
 
 import psycopg2.sql
 
-SPARE_DESCRIPTORS = 12
+# What a process opens with its first work and keeps: an epoll set for each use of libcurl, kept connections, the browser's pipes.
+SPARE_DESCRIPTORS = 20
 SPARE_KB = 96 << 10
 
 
