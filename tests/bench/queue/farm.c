@@ -5,9 +5,8 @@
  *
  * DATABASE_URL says where. The statements are the worker's own (worker/queries.sql), prepared; cursors are
  * its own too, and full scans come when claims.c would make them. Each connection is a process, so that a
- * test can kill one. Each claims and finishes once in a transaction that it rolls back, as a worker that has
- * been at work has its plans. Prints `ready`, begins when a line comes on stdin, ends after so many traces or
- * seconds or at a second line, and prints one line of name=value pairs.
+ * test can kill one. Prints `ready`, begins when a line comes on stdin, ends after so many traces or seconds
+ * or at a second line, and prints one line of name=value pairs.
  *
  * With --listen it is one idle worker: it claims when a NOTIFY comes (and never polls, so that a lost
  * wake-up shows), and prints `claimed NANOSECONDS ROWS`, by the monotonic clock, after each claim's commit.
@@ -242,27 +241,6 @@ static int work_once(struct farm *f)
     return rows;
 }
 
-static void command(struct farm *f, const char *text)
-{
-    PGresult *res = PQexec(f->conn, text);
-
-    if (PQresultStatus(res) != PGRES_COMMAND_OK)
-        die(text, PQerrorMessage(f->conn));
-    PQclear(res);
-}
-
-/* Makes the plans of both statements and leaves nothing behind, cursors included. */
-static void warm_up(struct farm *f)
-{
-    const char *claim_one[7] = {"1", f->name, "120000", NULL, NULL, NULL, NULL};
-    const char *finish_none[2] = {f->name, "[]"};
-
-    command(f, "BEGIN");
-    PQclear(checked(f, PQexecPrepared(f->conn, "claim", 7, claim_one, NULL, NULL, 0)));
-    PQclear(checked(f, PQexecPrepared(f->conn, "finish", 2, finish_none, NULL, NULL, 0)));
-    command(f, "ROLLBACK");
-}
-
 static void work(struct farm *f)
 {
     int64_t end = now_ns() + (int64_t)(f->o->seconds * 1e9);
@@ -327,7 +305,6 @@ static void start_one(const struct options *o, int number)
         return;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     begin(&f, o, number);
-    warm_up(&f);
     shared->ready++;
     while (!shared->go)
         usleep(100);
