@@ -120,18 +120,11 @@ class Stack:
     @contextlib.contextmanager
     def clicking(self, offer, pause_s=0.1):
         """Clicks without a break, meanwhile."""
-        done = threading.Event()
-
-        def run():
+        def run(done):
             while not done.wait(pause_s):
                 self.click(offer)
-        thread = threading.Thread(target=run)
-        thread.start()
-        try:
+        with farm.meanwhile(run):
             yield
-        finally:
-            done.set()
-            thread.join()
 
     def every_click_has_one_row(self):
         """Waits for the spool's end; (acknowledged, missing, doubled)."""

@@ -1,11 +1,11 @@
 """PostgreSQL: gone, stopped, cut off, locked, and in all its moods."""
 import contextlib
 import signal
-import threading
 import time
 
 import psycopg2
 
+import farm
 import netspace
 from kinds import KINDS, kind
 
@@ -79,20 +79,13 @@ def table_locked(stand, rng, _):
 @contextlib.contextmanager
 def again_and_again(stand, step, pause_s):
     """step(connection, cursor) in another thread, with a session for itself, until the fault ends."""
-    done = threading.Event()
-
-    def loop():
+    def loop(done):
         while not done.wait(pause_s):
             with contextlib.suppress(psycopg2.Error), session(stand) as (connection, cursor):
                 while not done.wait(pause_s):
                     step(connection, cursor)
-    thread = threading.Thread(target=loop)
-    thread.start()
-    try:
+    with farm.meanwhile(loop):
         yield
-    finally:
-        done.set()
-        thread.join()
 
 
 @kind("statements-cancelled")

@@ -2,6 +2,7 @@
 
 Nothing here asserts; it starts things, watches them and ends exactly what it started.
 """
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -10,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import psycopg2
@@ -47,6 +49,19 @@ def wait_for(condition, what="the condition", timeout=PATIENCE_S):
         if time.monotonic() > until:
             raise AssertionError(f"{what} did not come within {timeout:g} s (last: {value!r})")
         time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def meanwhile(run):
+    """run(done) in a thread of its own; at the end the event `done` is set, and run is waited for."""
+    done = threading.Event()
+    thread = threading.Thread(target=run, args=(done,))
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def wait_port(port, address="127.0.0.1", alive=lambda: True):

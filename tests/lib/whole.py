@@ -5,7 +5,6 @@ may stop).
 """
 import contextlib
 import json
-import threading
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -89,10 +88,9 @@ class Site:
 @contextlib.contextmanager
 def clicking(site, pause_s=0.01):
     """Clicks without end from another thread; a refused connection is no answer, so nothing is owed."""
-    done = threading.Event()
     others = []
 
-    def run():
+    def run(done):
         n = 0
         while not done.wait(pause_s):
             n += 1
@@ -103,13 +101,8 @@ def clicking(site, pause_s=0.01):
             if status != 302:
                 others.append(status)
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
+    with farm.meanwhile(run):
         yield others
-    finally:
-        done.set()
-        thread.join()
 
 
 @pytest.fixture
