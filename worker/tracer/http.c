@@ -33,8 +33,7 @@ static void release(struct tracer_job *job)
         curl_loop_remove(job->tracer->wire, job->transfer.easy);
     job->is_on_wire = false;
     probe_stop(job);
-    if (job->transfer.easy)
-        transfer_finish(&job->transfer);
+    transfer_finish(&job->transfer);
     if (job->share)
         curl_share_cleanup(job->share);
     request_head_finish(job);
