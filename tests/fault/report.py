@@ -7,8 +7,7 @@ import check
 import ledger
 import measure
 
-FAMILY_OF_THE_EDGE = "edge"
-GRACE_S = 1.5   # an edge that was killed is back after this at the latest
+GRACE_S = 1.5   # what was killed is back after this at the latest
 
 
 def keep_books(stand):
@@ -71,13 +70,20 @@ def line_of(name, clicks):
           f"p99.9 {quantile(taken, .999):8.1f} ms")
 
 
+def spans(faults, family):
+    return [(fault["began"], fault["ended"] + GRACE_S) for fault in faults if fault["family"] == family]
+
+
+def overlaps(began, ended, among):
+    return any(other_began <= ended and began <= other_ended for other_began, other_ended in among)
+
+
 def figures(stand, cursor):
     clicks = [click for click in ledger.read(stand.folder, "click") if click["kind"] == "click"]
     faults = list(ledger.read(stand.folder, "fault"))
-    own = [(fault["began"], fault["ended"] + GRACE_S) for fault in faults if fault["family"] == FAMILY_OF_THE_EDGE]
+    own = spans(faults, "edge")
     line_of("all clicks", clicks)
-    line_of("outside the edge's own faults", [c for c in clicks if not any(began <= c["sent"] + c["ms"] / 1000 and c["sent"] <= ended
-                                                                          for began, ended in own)])
+    line_of("outside the edge's own faults", [c for c in clicks if not overlaps(c["sent"], c["sent"] + c["ms"] / 1000, own)])
     cursor.execute("SELECT status::text || ' ' || count(*) FROM proof.requests GROUP BY status ORDER BY status")
     print("requests:", ", ".join(row[0] for row in cursor.fetchall()))
     cursor.execute("SELECT count(*), count(*) FILTER (WHERE error = 'worker_died'), count(*) FILTER (WHERE outcome = 'returned'), "
@@ -85,21 +91,24 @@ def figures(stand, cursor):
     print("attempts: {}, of dead workers {}, handed back {}, past their lease {}".format(*cursor.fetchone()))
     cursor.execute("SELECT count(*), count(*) FILTER (WHERE answer = '204') FROM proof.beacons")
     print("beacons: {}, answered {}".format(*cursor.fetchone()))
-    rescues(stand, cursor)
+    rescues(stand, cursor, faults)
     print(f"drained in {stand.drained_s:.1f} s" if stand.drained_s is not None else "not drained")
     for fault in faults:
         if fault["trouble"]:
             print(f"note: {fault['name']} could not be done: {fault['trouble'][:150]}")
 
 
-def rescues(stand, cursor):
+def rescues(stand, cursor, faults):
     """From the death of a worker's child to the moment its requests are claimable again."""
     killed = {entry["pid"]: entry["at"] for entry in ledger.read(stand.folder, "signal") if entry["signum"] == 9}
+    away = spans(faults, "database")
     cursor.execute("SELECT split_part(worker, '.', -2)::integer, extract(epoch FROM max(ended_at)) FROM trace_attempts "
                    "WHERE error = 'worker_died' GROUP BY worker")
-    times = sorted(float(ended) - killed[pid] for pid, ended in cursor.fetchall() if pid in killed)
-    if times:
-        print(f"rescued after: median {quantile(times, .5):.2f} s, worst {times[-1]:.2f} s, of {len(times)} dead workers")
+    rescued = [(killed[pid], float(ended)) for pid, ended in cursor.fetchall() if pid in killed]
+    for name, is_meanwhile in (("rescued", False), ("rescued, the database being at fault, too", True)):
+        times = sorted(ended - died for died, ended in rescued if overlaps(died, ended, away) == is_meanwhile)
+        if times:
+            print(f"{name}: after {quantile(times, .5):.2f} s (median), {times[-1]:.2f} s (worst of {len(times)} dead workers)")
 
 
 def rules(cursor):
