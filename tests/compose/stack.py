@@ -9,7 +9,7 @@ import threading
 import urllib.parse
 
 import farm
-import tabs
+import processes
 from engine import call
 from whole import ASK, ask
 
@@ -72,7 +72,7 @@ class Stack:
     def pids(self, service):
         """All processes of a service's containers, seen from outside."""
         firsts = [one["State"]["Pid"] for one in self.containers(service).values() if one["State"]["Pid"]]
-        return set(firsts).union(*map(tabs.below, firsts))
+        return set(firsts).union(*map(processes.below, firsts))
 
     def health(self):
         return {name: one["State"]["Health"]["Status"] for name, one in self.containers().items()

@@ -12,7 +12,7 @@ import urllib.request
 
 from engine import call
 from stack import TOKEN, wait_for
-from tabs import status_of, words_of
+from processes import status_of, words_of
 from whole import NoRedirect, ask
 
 LASTING = ("db", "edge", "worker", "monitor", "front", "prometheus", "demo-web", "demo-sink", "demo-proxy-1")

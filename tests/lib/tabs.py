@@ -8,7 +8,6 @@ import contextlib
 import itertools
 import json
 import os
-import pathlib
 import queue
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import threading
 import urllib.parse
 
 import farm
+from processes import below, words_of
 
 WAIT_S = 60
 
@@ -24,45 +24,6 @@ def proxy_of(url):
     parts = urllib.parse.urlsplit(url)
     return {"scheme": parts.scheme, "host": parts.hostname, "port": parts.port, "user": parts.username or "",
             "password": parts.password or ""}
-
-
-def status_of(pid):
-    """The lines of /proc/PID/status, or None for a process that is gone or a zombie."""
-    try:
-        lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return None
-    fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
-    return None if fields["State"].startswith("Z") else fields
-
-
-def words_of(pid):
-    """Its command line; Chromium's own processes write theirs anew, with blanks between."""
-    try:
-        return pathlib.Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").split()
-    except OSError:
-        return []
-
-
-def parents():
-    """Parent by process id, of everything that runs."""
-    found = {}
-    for folder in pathlib.Path("/proc").iterdir():
-        if folder.name.isdigit() and (status := status_of(folder.name)):
-            found[int(folder.name)] = int(status["PPid"])
-    return found
-
-
-def below(pid):
-    """All processes that descend from pid."""
-    of, found = parents(), set()
-    for child in of:
-        at = child
-        while at in of and at != pid:
-            at = of[at]
-        if at == pid and child != pid:
-            found.add(child)
-    return found
 
 
 class Tabs:

@@ -12,7 +12,7 @@ import tempfile
 import pytest
 
 import farm
-import tabs as tabs_lib
+import processes
 import web as web_lib
 from chromium import find_chromium
 from tabs import Tabs
@@ -320,7 +320,7 @@ def test_chromium_is_unprivileged_and_in_its_sandbox(shared, site):
     held = shared.begin(WORLDS["silent-at-once"]["start"], site.proxy("silent-at-once"))
     processes = farm.wait_for(lambda: shared.renderers() and shared.chromium(), "a renderer")
     for pid, words in processes.items():
-        status = tabs_lib.status_of(pid)
+        status = processes.status_of(pid)
         assert not status or "0" not in status["Uid"].split()
         assert "--no-sandbox" not in words and "secret" not in " ".join(words)
         if "--type=renderer" in words and status:
@@ -413,21 +413,21 @@ def test_nothing_is_left_when_the_worker_is_killed(site):
     with Tabs() as tabs:
         tabs.begin(WORLDS["silent-at-once"]["start"], site.proxy("silent-at-once"))
         farm.wait_for(lambda: tabs.renderers(), "a renderer")
-        family = tabs_lib.below(tabs.process.pid)
+        family = processes.below(tabs.process.pid)
         profiles = {word.split("=", 1)[1] for words in tabs.chromium().values() for word in words
                     if word.startswith("--user-data-dir=")}
         assert len(profiles) == 1 and os.path.isdir(*profiles)
         tabs.process.kill()
         tabs.process.wait()
-        farm.wait_for(lambda: not [pid for pid in family if tabs_lib.status_of(pid)], "the end of all processes")
+        farm.wait_for(lambda: not [pid for pid in family if processes.status_of(pid)], "the end of all processes")
         farm.wait_for(lambda: not os.path.exists(*profiles), "the profile's removal")
 
 
 def test_nothing_is_left_when_it_ends_by_itself(site):
     with Tabs() as tabs:
         compare_world(PARTNER, tabs.result(begin_world(tabs, site, PARTNER)))
-        family = tabs_lib.below(tabs.process.pid)
-    assert family and not [pid for pid in family if tabs_lib.status_of(pid)]
+        family = processes.below(tabs.process.pid)
+    assert family and not [pid for pid in family if processes.status_of(pid)]
 
 
 def test_a_cancelled_trace_says_nothing(site):

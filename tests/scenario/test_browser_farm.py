@@ -1,12 +1,13 @@
 """Chromium as the farm has it: killed in mid-trace, at rest, and run without its sandbox."""
 import farm
 import tabs
+from processes import below, words_of
 from stage import PAGE
 
 
 def chromium(running):
     """The processes of Chromium below a worker."""
-    return [pid for pid in tabs.below(running.pid) if any(word.startswith("--type=") or word == "--headless" for word in tabs.words_of(pid))]
+    return [pid for pid in below(running.pid) if any(word.startswith("--type=") or word == "--headless" for word in words_of(pid))]
 
 
 def test_a_killed_browser_costs_no_trace_and_no_ip(db, worker, pool, proxies, web):

@@ -12,6 +12,7 @@ import subprocess
 import pytest
 
 import farm
+import processes
 from stage import PAGE
 from whole import site  # noqa: F401  (fixture)
 
@@ -89,17 +90,6 @@ def test_what_a_profile_lets_its_program_try(tmp_path, profile):
     assert {what: outcome(tmp_path, profile, what) for what in wanted} == wanted
 
 
-def state_of(pid):
-    lines = (line.split(":\t") for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
-    return dict((parts[0], parts[1].strip()) for parts in lines if len(parts) == 2)
-
-
-def all_below(pid):
-    for child in farm.children_of(pid):
-        yield child
-        yield from all_below(child)
-
-
 def test_every_process_of_the_running_farm_wears_its_sandbox(site, web, pool, proxies):  # noqa: F811
     """After a trace with the browser, so that all there can be is there; Chromium under its launcher too."""
     web.add("http://late.test/", {**PAGE, "body": "<!doctype html><script>location.href = 'http://shop.test/'</script>"})
@@ -110,7 +100,7 @@ def test_every_process_of_the_running_farm_wears_its_sandbox(site, web, pool, pr
     for program in programs:
         walls = {(e["profile"] == "parent", e["seccomp"], e["landlock"] != "0") for e in program.events("sandbox.on")}
         assert walls - {(True, "yes", False)} == {(False, "yes", True)}, walls   # parents have no Landlock, all others do
-    seen = {pid: state_of(pid) for program in programs for pid in [program.pid, *all_below(program.pid)]}
+    seen = {pid: processes.status_of(pid) for program in programs for pid in processes.family(program.pid)}
     assert "tp-launcher" in {state["Name"] for state in seen.values()}
     assert {(s["Seccomp"], s["NoNewPrivs"]) for s in seen.values()} == {("2", "1")}, seen
     for program in programs:   # a parent and its child look no file of each other's memory up, nor does another user
@@ -121,7 +111,7 @@ def test_every_process_of_the_running_farm_wears_its_sandbox(site, web, pool, pr
 def test_off_is_said_in_the_log_and_puts_nothing_on(site):  # noqa: F811
     monitor = site.start_monitor("--sandbox.mode=off")
     assert [e["level"] for e in monitor.wait_event("sandbox.off")] == ["warn"]
-    assert state_of(monitor.pid)["Seccomp"] == "0"
+    assert processes.status_of(monitor.pid)["Seccomp"] == "0"
 
 
 def without_landlock():

@@ -18,6 +18,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "tests" / "lib"))
 
 import npm  # noqa: E402
+import processes  # noqa: E402
 from cluster import Cluster, free_port  # noqa: E402
 
 PATH = "/functions/v1/track-hit-instant"
@@ -63,14 +64,6 @@ def wait_for(condition, what, patience_s=60):
         time.sleep(0.02)
 
 
-def descendants(pid):
-    found = [pid]
-    for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
-            found += descendants(int(child))
-    return found
-
-
 class Server:
     """A server on a port of its own, ended with the block."""
 
@@ -98,15 +91,14 @@ class Server:
 
     def cpu_s(self):
         """Of all its processes and threads so far, by the scheduler's own clock."""
-        return sum(int(task.read_text().split()[0]) for pid in descendants(self.process.pid)
-                   for task in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+        return processes.cpu_s(processes.family(self.process.pid))
 
     def rss_mb(self):
         """Of its largest process: (now, of that not shared with files)."""
         def mb(pid, field):
             text = pathlib.Path(f"/proc/{pid}/status").read_text()
             return int(re.search(field + r":\s+(\d+)", text)[1]) / 1024
-        return max((mb(pid, "VmRSS"), mb(pid, "RssAnon")) for pid in descendants(self.process.pid))
+        return max((mb(pid, "VmRSS"), mb(pid, "RssAnon")) for pid in processes.family(self.process.pid))
 
     def wrk(self, keeps_alive, seconds, connections=64):
         """Closed loop; requests/s, requests per CPU-second of the server, ms."""

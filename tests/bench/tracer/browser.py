@@ -18,7 +18,7 @@ import threading
 import time
 
 import npm
-import tabs as processes
+import processes
 from chromium import find_chromium
 from cluster import UNPRIVILEGED, as_unprivileged
 from http_only import Web, pairs
@@ -36,16 +36,6 @@ ALL_FINDING = ("clock", "wait")
 LATE_MS = 500
 
 
-def memory_mb(root):
-    """The proportional set of a process and all below it."""
-    total = 0
-    for pid in {root, *processes.below(root)}:
-        with contextlib.suppress(OSError, StopIteration):  # it has ended meanwhile
-            lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            total += int(next(line for line in lines if line.startswith("Pss:")).split()[1])
-    return total / 1024
-
-
 class Sampler(threading.Thread):
     def __init__(self, pid):
         super().__init__(daemon=True)
@@ -53,7 +43,7 @@ class Sampler(threading.Thread):
 
     def run(self):
         while not self.over.wait(SAMPLE_S):
-            self.seen.append(memory_mb(self.pid))
+            self.seen.append(processes.memory_mb(processes.family(self.pid))[0])
 
     def __enter__(self):
         self.start()

@@ -9,23 +9,12 @@ import statistics
 import subprocess
 import time
 
-import tabs as processes
+import processes
 from chromium import find_chromium
 from http_only import Web, pairs
 
 TRACES, AT_ONCE, WARM, PARTS, PAUSE_S = 2000, 2, 200, 10, 0.5
 SITE, HOPS = "http://h2.test/script/", 4
-
-
-def memory_mb(pids):
-    """(proportional set, the part of it that is no file's) of these processes."""
-    whole = own = 0
-    for pid in pids:
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            fields = dict(line.split(":") for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
-            whole += int(fields["Pss"].split()[0])
-            own += int(fields["Pss_Anon"].split()[0]) + int(fields["Pss_Shmem"].split()[0])
-    return whole / 1024, own / 1024
 
 
 def born(pid):
@@ -38,9 +27,9 @@ def watch(process, web, seen):
     """[(traces so far, proportional set, no file's part)] until the process ends; seen gathers all processes."""
     samples, before = [], web.stats()["pages"]
     while process.poll() is None:
-        family = {process.pid, *processes.below(process.pid)}
+        family = processes.family(process.pid)
         seen.update((pid, born(pid)) for pid in family)
-        samples.append((web.stats()["pages"] - before, *memory_mb(family)))
+        samples.append((web.stats()["pages"] - before, *processes.memory_mb(family)))
         time.sleep(PAUSE_S)
     return samples
 
