@@ -318,8 +318,8 @@ def test_a_proxy_that_wants_other_credentials_is_blamed(shared, site, url):
 def test_chromium_is_unprivileged_and_in_its_sandbox(shared, site):
     shared.trace(PARTNER["start"], site.proxy(PARTNER["id"]))
     held = shared.begin(WORLDS["silent-at-once"]["start"], site.proxy("silent-at-once"))
-    processes = farm.wait_for(lambda: shared.renderers() and shared.chromium(), "a renderer")
-    for pid, words in processes.items():
+    found = farm.wait_for(lambda: shared.renderers() and shared.chromium(), "a renderer")
+    for pid, words in found.items():
         status = processes.status_of(pid)
         assert not status or "0" not in status["Uid"].split()
         assert "--no-sandbox" not in words and "secret" not in " ".join(words)
