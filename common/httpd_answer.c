@@ -6,10 +6,10 @@
 #include "common/httpd_internal.h"
 
 #include "common/json.h"
-#include "common/loop.h"
 #include "common/scope.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -53,12 +53,11 @@ static void put_number(struct buf *out, size_t n)
 /* RFC 9110 6.6.1. Made once a second. */
 static struct str date_line(struct httpd *httpd)
 {
-    int64_t now_s = loop_wall_ms() / 1000;
-    time_t when = (time_t)now_s;
+    time_t now_s = time(NULL);
     struct tm utc;
 
     if (now_s != httpd->date_s) {
-        gmtime_r(&when, &utc);
+        gmtime_r(&now_s, &utc);
         strftime(httpd->date, sizeof(httpd->date), "%a, %d %b %Y %H:%M:%S GMT", &utc);
         httpd->date_s = now_s;
     }
@@ -147,14 +146,33 @@ static void write_rest(struct httpd_conn *conn, size_t sent, struct str head, st
     }
 }
 
+/*
+ * When the client has said that it will send no more, the kernel holds the answer back (MSG_MORE) until the
+ * connection's end, which follows at once: both travel in one packet, and the client is woken once. Not for
+ * others: bytes of theirs that we have not read make the end a reset, which would take the answer with it.
+ * Returns the bytes taken, or -1.
+ */
+static ssize_t put_in_socket(struct httpd_conn *conn, struct iovec *parts, size_t nparts)
+{
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = nparts};
+    bool is_end_near = !conn->exchange->head.keep_alive && !conn->is_misread;
+    int flags = is_end_near ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL;
+    ssize_t sent;
+    uv_os_fd_t fd;
+
+    if (uv_fileno(&conn->handle, &fd) != 0)
+        return -1;
+    do
+        sent = nparts == 1 ? send(fd, parts->iov_base, parts->iov_len, flags) : sendmsg(fd, &message, flags);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 && errno == EAGAIN ? 0 : sent;
+}
+
 static void send_answer(struct httpd_conn *conn, struct str head, struct str body)
 {
-    uv_buf_t bufs[] = {uv_buf_init((char *)head.ptr, (unsigned)head.len),
-                       uv_buf_init((char *)body.ptr, (unsigned)body.len)};
-    int sent = uv_try_write(&conn->stream, bufs, body.len > 0 ? 2 : 1);
+    struct iovec parts[] = {{(char *)head.ptr, head.len}, {(char *)body.ptr, body.len}};
+    ssize_t sent = put_in_socket(conn, parts, body.len > 0 ? 2 : 1);
 
-    if (sent == UV_EAGAIN)
-        sent = 0;
     if (sent < 0)
         conn_close(conn);
     else if ((size_t)sent == head.len + body.len)

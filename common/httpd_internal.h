@@ -102,7 +102,7 @@ struct httpd {
     int nspares;
     struct buf out; /* the head of an answer */
     char date[32];
-    int64_t date_s;
+    time_t date_s;
     char *scratch; /* what all connections read into */
 };
 
