@@ -85,13 +85,3 @@ void buf_consume(struct buf *b, size_t len)
     b->len -= len;
     b->data[b->len] = '\0';
 }
-
-struct str buf_str(const struct buf *b)
-{
-    return (struct str){buf_cstr(b), b->len};
-}
-
-const char *buf_cstr(const struct buf *b)
-{
-    return b->data ? b->data : "";
-}

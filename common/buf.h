@@ -59,10 +59,17 @@ bool buf_vprintf(struct buf *b, const char *format, va_list args) __attribute__(
 /* Drops the first len bytes. */
 void buf_consume(struct buf *b, size_t len);
 
-/* A view of what is in it, valid until the next change. Never NULL inside. */
-struct str buf_str(const struct buf *b);
 /* The bytes as a C string (never NULL; an empty buffer gives ""). Valid until the next change. */
-const char *buf_cstr(const struct buf *b);
+static inline const char *buf_cstr(const struct buf *b)
+{
+    return b->data ? b->data : "";
+}
+
+/* A view of what is in it, valid until the next change. Never NULL inside. */
+static inline struct str buf_str(const struct buf *b)
+{
+    return (struct str){buf_cstr(b), b->len};
+}
 
 DEFINE_SCOPED(buf, struct buf, buf_finish)
 

@@ -112,10 +112,12 @@ void url_query_init(struct url_query_iter *it, struct str query);
  */
 bool url_query_next_raw(struct url_query_iter *it, struct str *name, struct str *value);
 /*
- * The next pair with '+' and %XX decoded. The bytes may be anything, NUL and invalid UTF-8 included. They
- * live in the arena, or in the query where nothing had to be decoded. False at the end and when the arena
- * is full (a->is_full tells).
+ * A name or a value of it with '+' and %XX decoded. The bytes may be anything, NUL and invalid UTF-8
+ * included. They live in the arena, or where they were when nothing had to be decoded. False when the arena
+ * is full.
  */
+bool url_query_decode(struct arena *a, struct str *s);
+/* The next pair, decoded. False at the end and when the arena is full (a->is_full tells). */
 bool url_query_next(struct url_query_iter *it, struct arena *a, struct str *name, struct str *value);
 
 /*

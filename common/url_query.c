@@ -34,16 +34,18 @@ static void append_decoded(struct buf *out, struct str s)
     }
 }
 
-/* Decoded into the arena, or as it is when there is nothing to decode. False: the arena is full. */
 static bool decode(struct arena *a, struct str *s)
 {
     SCOPED_VALUE(buf) text = {.max = s->len};
 
-    if (str_find(*s, 0, '%') == s->len && str_find(*s, 0, '+') == s->len)
-        return true;
     append_decoded(&text, *s);
     *s = arena_copy(a, buf_str(&text));
     return s->ptr != NULL;
+}
+
+bool url_query_decode(struct arena *a, struct str *s)
+{
+    return (str_find(*s, 0, '%') == s->len && str_find(*s, 0, '+') == s->len) || decode(a, s);
 }
 
 bool url_query_next(struct url_query_iter *it, struct arena *a, struct str *name, struct str *value)
@@ -52,7 +54,7 @@ bool url_query_next(struct url_query_iter *it, struct arena *a, struct str *name
 
     if (!url_query_next_raw(it, &raw_name, &raw_value))
         return false;
-    if (!decode(a, &raw_name) || !decode(a, &raw_value))
+    if (!url_query_decode(a, &raw_name) || !url_query_decode(a, &raw_value))
         return false;
     *name = raw_name;
     *value = raw_value;

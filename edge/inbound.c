@@ -15,15 +15,14 @@ static size_t count_pieces(struct str query)
     return n;
 }
 
-static bool read_param(struct arena *a, struct str piece, struct inbound_param *p)
+static bool read_param(struct arena *a, struct url_query_iter *it, struct inbound_param *p)
 {
-    struct url_query_iter it;
-
-    url_query_init(&it, piece);
-    if (!url_query_next(&it, a, &p->name, &p->value))
+    if (!url_query_next_raw(it, &p->raw_name, &p->value))
         return false;
-    p->raw = piece;
-    p->raw_name = str_slice(piece, 0, str_find(piece, 0, '='));
+    p->raw = (struct str){p->raw_name.ptr, (size_t)(p->value.ptr + p->value.len - p->raw_name.ptr)};
+    p->name = p->raw_name;
+    if (!url_query_decode(a, &p->name) || !url_query_decode(a, &p->value))
+        return false;
     p->is_click_id = click_id_is(p->name);
     return true;
 }
@@ -31,11 +30,11 @@ static bool read_param(struct arena *a, struct str piece, struct inbound_param *
 bool inbound_read(struct arena *a, struct str query, struct inbound *out, struct err *err)
 {
     struct inbound in = {.params = arena_alloc(a, count_pieces(query) * sizeof(struct inbound_param))};
+    struct url_query_iter it;
 
-    for (struct str rest = query, piece; in.params && str_cut(&rest, '&', &piece);) {
-        if (piece.len && read_param(a, piece, &in.params[in.n]))
-            in.n++;
-    }
+    url_query_init(&it, query);
+    while (in.params && read_param(a, &it, &in.params[in.n]))
+        in.n++;
     if (a->is_full)
         return err_set(err, ERR_TOO_BIG, "a query of %zu bytes has too many parameters", query.len);
     *out = in;
