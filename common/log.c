@@ -4,6 +4,7 @@
 #include "common/log.h"
 
 #include "common/buf.h"
+#include "common/json.h"
 #include "common/url.h"
 
 #include <inttypes.h>
@@ -11,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_MAX_BYTES = 16 * 1024, GATE_MS = 60 * 1000 };
+enum { LINE_MAX_BYTES = 16 * 1024, CUT_BYTES = 1000, GATE_MS = 60 * 1000 };
 
 static enum log_level min_level = LOG_INFO;
 static enum log_format line_format = LOG_LOGFMT;
@@ -77,10 +78,15 @@ static bool needs_quotes(struct str s)
     return false;
 }
 
-/* JSON string escapes; bytes above 0x7f pass as they are: what is logged is UTF-8 or percent-encoded. */
-static void put_quoted(struct buf *line, struct str s)
+/* The second half of a C1 control character in UTF-8, which some terminals obey as they do ESC. */
+static bool is_c1(struct str s, size_t i)
 {
-    buf_append_char(line, '"');
+    return (unsigned char)s.ptr[i] == 0xc2 && i + 1 < s.len && (unsigned char)s.ptr[i + 1] < 0xa0;
+}
+
+/* JSON string escapes. */
+static void put_escaped(struct buf *line, struct str s)
+{
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.ptr[i];
 
@@ -90,9 +96,21 @@ static void put_quoted(struct buf *line, struct str s)
             buf_append_str(line, STR("\\n"));
         else if (c < ' ' || c == 0x7f)
             buf_printf(line, "\\u%04x", c);
+        else if (is_c1(s, i))
+            buf_printf(line, "\\u%04x", (unsigned char)s.ptr[++i]);
         else
             buf_append_char(line, (char)c);
     }
+}
+
+/* What visitors and targets send need not be UTF-8, and whoever reads the log wants nothing else. */
+static void put_quoted(struct buf *line, struct str s)
+{
+    SCOPED_VALUE(buf) clean = {.max = 3 * s.len};
+
+    json_clean_utf8(s, &clean);
+    buf_append_char(line, '"');
+    put_escaped(line, buf_str(&clean));
     buf_append_char(line, '"');
 }
 
@@ -161,6 +179,20 @@ static void put_pair(struct buf *line, const struct kv *pair)
     }
 }
 
+/* One that is too long for the line is cut, so that those behind it are there and JSON stays JSON. */
+static void put_pair_that_fits(struct buf *line, const struct kv *pair)
+{
+    size_t before = line->len;
+
+    put_pair(line, pair);
+    for (int attempt = 0; line->is_full && attempt < 2; attempt++) {
+        line->len = before;
+        line->is_full = false;
+        if (attempt == 0 && pair->type == KV_TEXT)
+            put_text(line, pair->key, str_slice(pair->text, 0, CUT_BYTES));
+    }
+}
+
 static void put_time(struct buf *line)
 {
     struct timespec now;
@@ -186,8 +218,7 @@ void log_write(enum log_level level, const char *event, size_t n, const struct k
     put_text(&line, "proc", str_from(proc_name));
     put_text(&line, "event", str_from(event));
     for (size_t i = 0; i < n; i++)
-        put_pair(&line, &pairs[i]);
-    line.is_full = false;
+        put_pair_that_fits(&line, &pairs[i]);
     line.max = LINE_MAX_BYTES + 2; /* the end always fits */
     buf_append_str(&line, line_format == LOG_JSON ? STR("}\n") : STR("\n"));
     written = write(STDERR_FILENO, line.data, line.len);

@@ -98,6 +98,46 @@ static void an_overlong_value_costs_itself_only(void **state)
     assert_int_equal(captured[strlen(captured) - 1], '\n');
 }
 
+static void an_overlong_value_leaves_json_what_it_is(void **state)
+{
+    SCOPED(json_t) line = NULL;
+    struct err err;
+    (void)state;
+
+    log_init(LOG_INFO, LOG_JSON, "edge");
+    capture(emit_too_long);
+    log_init(LOG_INFO, LOG_LOGFMT, "test");
+    line = json_parse(str_from(captured), &err);
+    assert_non_null(line);
+    assert_true(json_get_str(line, "text", STR("")).len > 0);
+    assert_int_equal(json_get_int(line, "last", 0), 2);
+}
+
+/* As an offer's name in the query of a click: ?offer=%ff%1b[2J */
+static void emit_any_bytes(void)
+{
+    log_info("click.answer",
+             kv("offer", "\xff\x1b[2J\xc2\x9b"
+                         "2J\xed\xa0\x80"),
+             kv("us", 7));
+}
+
+static void any_bytes_are_text_in_the_log(void **state)
+{
+    SCOPED(json_t) line = NULL;
+    struct err err;
+    (void)state;
+
+    capture(emit_any_bytes);
+    assert_non_null(strstr(captured, "offer=\"\xef\xbf\xbd\\u001b[2J\\u009b2J"));
+    log_init(LOG_INFO, LOG_JSON, "edge");
+    capture(emit_any_bytes);
+    log_init(LOG_INFO, LOG_LOGFMT, "test");
+    line = json_parse(str_from(captured), &err);
+    assert_non_null(line);
+    assert_int_equal(json_get_int(line, "us", 0), 7);
+}
+
 static void a_gate_opens_once_and_counts(void **state)
 {
     static struct log_gate gate;
@@ -115,8 +155,12 @@ static void a_gate_opens_once_and_counts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(logfmt_is_one_line_of_pairs),  cmocka_unit_test(urls_lose_credentials_and_values),
-        cmocka_unit_test(json_is_an_object_a_line),     cmocka_unit_test(an_overlong_value_costs_itself_only),
+        cmocka_unit_test(logfmt_is_one_line_of_pairs),
+        cmocka_unit_test(urls_lose_credentials_and_values),
+        cmocka_unit_test(json_is_an_object_a_line),
+        cmocka_unit_test(an_overlong_value_costs_itself_only),
+        cmocka_unit_test(an_overlong_value_leaves_json_what_it_is),
+        cmocka_unit_test(any_bytes_are_text_in_the_log),
         cmocka_unit_test(a_gate_opens_once_and_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
