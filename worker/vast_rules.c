@@ -69,6 +69,15 @@ static void put_line(json_t *object, const struct conf_named *line)
     json_put(inner, rest.ptr, value);
 }
 
+/* As names and texts of JSON have to be. */
+static bool is_utf8(const char *text)
+{
+    SCOPED_VALUE(buf) clean = {.max = 3 * strlen(text)};
+
+    json_clean_utf8(str_from(text), &clean);
+    return str_equal(buf_str(&clean), str_from(text));
+}
+
 static bool is_first(const struct conf *conf, const struct conf_named *line)
 {
     for (const struct conf_named *n = conf->named; n != line; n = n->next)
@@ -83,9 +92,13 @@ static bool read_section(struct vast_rules *r, const struct conf_named *first, s
     SCOPED(json_t) object = json_object();
     struct err wrong;
 
-    for (const struct conf_named *n = first; n; n = n->next)
-        if (strcmp(n->section, first->section) == 0 && strcmp(n->name, first->name) == 0)
-            put_line(object, n);
+    for (const struct conf_named *n = first; n; n = n->next) {
+        if (strcmp(n->section, first->section) != 0 || strcmp(n->name, first->name) != 0)
+            continue;
+        if (!is_utf8(n->key) || !is_utf8(n->value))
+            return err_set(err, ERR_BAD_SETTING, "%s: must be UTF-8", n->where);
+        put_line(object, n);
+    }
     json_put_str(object, "provider", str_from(first->name));
     return vast_provider_from(&r->arena, object, &r->defaults, out, &wrong) ||
            err_set(err, ERR_BAD_SETTING, "%s: %s", first->where, wrong.detail);
