@@ -3,6 +3,8 @@
  */
 #include "worker/evidence/table.h"
 
+#include "common/json.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,11 +45,16 @@ static void color(struct table *t, enum color c)
         buf_append_str(t->out, str_from(codes[c]));
 }
 
-/* At most max characters (0: all of them); bytes that a terminal would obey become '?'. */
-static void text(struct table *t, struct str s, size_t max)
+/* At most max bytes (0: all of them), as UTF-8; what a terminal would obey becomes '?'. */
+static void text(struct table *t, struct str bytes, size_t max)
 {
-    bool is_cut = max && s.len > max;
+    SCOPED_VALUE(buf) clean = {.max = 3 * bytes.len};
+    struct str s;
+    bool is_cut;
 
+    json_clean_utf8(bytes, &clean);
+    s = buf_str(&clean);
+    is_cut = max && s.len > max;
     if (is_cut)
         s.len = max - 1;
     while (is_cut && s.len && ((unsigned char)s.ptr[s.len] & 0xc0) == 0x80)
