@@ -67,6 +67,8 @@ static bool read_proxy(const PGresult *res, int row, const struct claim_columns 
     if (!str_to_int(port, &number) || number < 1 || number > 65535)
         return err_set(err, ERR_PROXY_UNKNOWN, "proxy %.*s: port \"%.*s\" is none", STR_ARG(out->ip),
                        STR_ARG(port));
+    if (scheme.len == 0) /* a trace without one would leave from this machine */
+        return err_set(err, ERR_PROXY_UNKNOWN, "proxy %.*s: no scheme", STR_ARG(out->ip));
     if (row_str(res, row, at->host).len == 0)
         return err_set(err, ERR_PROXY_UNKNOWN, "proxy %.*s: no host", STR_ARG(out->ip));
     out->proxy.port = (int)number;

@@ -160,9 +160,13 @@ static void what_cannot_be_traced_keeps_its_identity(void **state)
         const char *name, *value;
         enum err_code code;
     } rows[] = {
-        {"proxy_port", "http", ERR_PROXY_UNKNOWN},  {"proxy_port", "0", ERR_PROXY_UNKNOWN},
-        {"proxy_port", "70000", ERR_PROXY_UNKNOWN}, {"proxy_port", NULL, ERR_PROXY_UNKNOWN},
-        {"proxy_host", "", ERR_PROXY_UNKNOWN},      {"options", "{\"mode\":\"teleport\"}", ERR_BAD_INPUT},
+        {"proxy_port", "http", ERR_PROXY_UNKNOWN},
+        {"proxy_port", "0", ERR_PROXY_UNKNOWN},
+        {"proxy_port", "70000", ERR_PROXY_UNKNOWN},
+        {"proxy_port", NULL, ERR_PROXY_UNKNOWN},
+        {"proxy_host", "", ERR_PROXY_UNKNOWN},
+        {"proxy_scheme", NULL, ERR_PROXY_UNKNOWN},
+        {"options", "{\"mode\":\"teleport\"}", ERR_BAD_INPUT},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -33,6 +33,7 @@ static const struct {
     {"", "host"},
     {"ftp://ann:hidden@h:1", "scheme must be http, https or socks5h"},
     {"HTTP://ann:hidden@h:1", "scheme must be"},
+    {"://ann:hidden@h:1", "scheme must be"},
     {"http://ann:hidden@:1", "host must be"},
     {"http://ann:hidden@h", "port from 1 to 65535"},
     {"http://ann:hidden@h:0", "port from 1 to 65535"},

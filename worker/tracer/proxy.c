@@ -25,7 +25,7 @@ static bool is_v6(struct str host)
     char text[INET6_ADDRSTRLEN];
     struct in6_addr address;
 
-    if (!host.len || host.len >= sizeof(text))
+    if (!host.len || host.len >= sizeof(text) || memchr(host.ptr, '\0', host.len))
         return false;
     memcpy(text, host.ptr, host.len);
     text[host.len] = 0;
@@ -126,6 +126,8 @@ bool tracer_proxy_parse(struct arena *a, struct str text, struct trace_proxy *ou
 
     if (mark) {
         p.scheme = str_slice(rest, 0, (size_t)(mark - rest.ptr));
+        if (!p.scheme.len) /* which would mean none at all */
+            return err_set(err, ERR_BAD_INPUT, "proxy: the scheme must be http, https or socks5h");
         rest = str_slice(rest, p.scheme.len + 3, rest.len);
     }
     at = find_last(rest, '@'); /* a password may have an '@' that nobody encoded */
