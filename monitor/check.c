@@ -86,7 +86,7 @@ static const struct finding {
     {"quarantine", "Clicks that the database refused (", "): ", true,
                    "look at the rows of spool_quarantine"},
     {"http_offer", "Offer ", " redirects to plain http, where Google stops following", false,
-                   "use https in its tracking_urls"},
+                   "use https in its tracking_urls, its final_url or its provider's base_url"},
 };
 /* clang-format on */
 

@@ -156,9 +156,9 @@ SELECT 'quarantine', coalesce(min(error), ''), count(*)
 HAVING count(*) > 0
  UNION ALL
 SELECT 'http_offer', o.offer_name, 1
-  FROM offers AS o
+  FROM active_offers() AS o   -- as the edge reads them: an ad offer's URL may be its provider's
  WHERE o.is_active
-   AND CASE o.tracking_urls   -- as the edge reads them
+   AND CASE o.tracking_urls
          WHEN '[]' THEN o.final_url ILIKE 'http://%'
          ELSE EXISTS (SELECT FROM jsonb_array_elements(o.tracking_urls) AS t
                        WHERE coalesce(t->>'url', t#>>'{}') ILIKE 'http://%') END;

@@ -14,4 +14,4 @@ AS $$
 $$;
 COMMENT ON FUNCTION active_offers() IS 'All offers as the edge serves them.';
 REVOKE ALL ON FUNCTION active_offers() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION active_offers() TO tracepool_edge, tracepool_admin;
+GRANT EXECUTE ON FUNCTION active_offers() TO tracepool_edge, tracepool_monitor, tracepool_admin;

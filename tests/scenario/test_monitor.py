@@ -357,6 +357,8 @@ def test_check_of_a_healthy_pool(db):
     ("INSERT INTO offers (offer_name, final_url) VALUES ('plain', 'HTTP://shop.test/')", "Offer plain redirects to plain http"),
     ("INSERT INTO offers (offer_name, tracking_urls) VALUES ('plain', '[\"http://shop.test/\"]')",
      "Offer plain redirects to plain http"),
+    ("INSERT INTO vast_providers (provider, base_url) VALUES ('ads', 'http://ads.test/tag'); "
+     "INSERT INTO offers (offer_name, kind, vast_provider) VALUES ('plain', 'vast', 'ads')", "Offer plain redirects to plain http"),
     ("INSERT INTO active_trace_requests (tracking_url, target_country) VALUES ('https://shop.test/', 'us')",
      "Number of live workers is 0 (less than 1)"),
     ("INSERT INTO active_trace_requests (tracking_url, target_country) "
@@ -375,6 +377,9 @@ def test_check_warns(db, trouble, says):
 def test_check_of_a_plain_url_that_nobody_is_sent_to_is_quiet(db):
     db.run("INSERT INTO offers (offer_name, is_active, final_url, tracking_urls) VALUES "
            "('old', false, NULL, '[{\"url\": \"http://a.test/\"}]'), ('new', true, 'http://a.test/', '[{\"url\": \"https://a.test/\"}]')")
+    db.run("INSERT INTO vast_providers (provider, base_url) VALUES ('ads', 'http://ads.test/tag')")
+    db.run("INSERT INTO offers (offer_name, kind, vast_provider, final_url) VALUES ('own', 'vast', 'ads', 'https://ads.test/own'), "
+           "('link', 'link', 'ads', 'https://shop.test/')")
     assert verb(db, "check")[0] == 0
 
 

@@ -53,7 +53,8 @@ CREATE TEMP TABLE may_call (roles text[], functions text[]);
 INSERT INTO may_call VALUES
   ('{edge,worker,monitor,admin,readonly}', '{schema_version}'),
   ('{edge,worker,monitor,admin}', '{process_heartbeat,uuid_v7}'),
-  ('{edge,admin}', '{active_offers,record_clicks,server_identity}'),
+  ('{edge,monitor,admin}', '{active_offers}'),
+  ('{edge,admin}', '{record_clicks,server_identity}'),
   ('{worker,monitor,admin,readonly}', '{batch_result}'),
   ('{worker,monitor,admin}', '{cleanup_timed_out_requests,close_batch,open_batches,recover_tracking_events,
      release_expired_ip_locks,request_trace_batch,rescue_silent_workers,scarce_countries,settle_batches,unknown_providers}'),
