@@ -36,6 +36,8 @@ bool conf_set_named(struct conf *conf, const char *section, const char *key, con
         return err_set(err, ERR_BAD_SETTING,
                        "%s: there is no section [%.40s]; with a name there are: %s NAME", where, section,
                        sections[0]);
+    if (!key[0])
+        return err_set(err, ERR_BAD_SETTING, "%s: nothing stands before the '='", where);
     for (; (n = *last) != NULL; last = &n->next)
         if (str_equal(kind, str_from(n->section)) && str_equal(name, str_from(n->name)) &&
             strcmp(n->key, key) == 0)

@@ -8,31 +8,12 @@
 #include "common/url.h"
 #include "edge/click.h"
 #include "edge/decide.h"
+#include "tests/fuzz/fuzz.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-enum { ARENA_BYTES = 64 * 1024 * 1024, TEXT_BYTES = 16 * 1024 * 1024 };
-
-#define EXPECT(condition)                                                                                    \
-    do {                                                                                                     \
-        if (!(condition)) {                                                                                  \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                  \
-            abort();                                                                                         \
-        }                                                                                                    \
-    } while (0)
+enum { ARENA_BYTES = 64 * 1024 * 1024, TEXT_BYTES = FUZZ_TEXT_BYTES };
 
 static const enum target_click_ids POLICIES[] = {TARGET_CLICK_IDS_NONE, TARGET_CLICK_IDS_MARKED,
                                                  TARGET_CLICK_IDS_INBOUND};
-
-static void expect_visible_ascii(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        EXPECT(s.ptr[i] > ' ' && s.ptr[i] < 0x7f);
-}
 
 /* The origin of a filled template is that of its first part: parameters can't move it. */
 static void expect_same_origin(struct arena *a, const struct target *t, struct str result)
@@ -63,7 +44,7 @@ static void fuzz_template(struct str text, const struct inbound *in)
         target_build(&t, in, true, POLICIES[p], &out);
         if (out.is_full)
             continue;
-        expect_visible_ascii(buf_str(&out));
+        fuzz_expect_visible_ascii(buf_str(&out));
         expect_same_origin(&a, &t, buf_str(&out));
     }
 }
@@ -84,7 +65,7 @@ static void fuzz_visible(struct str text, const struct inbound *in)
         target_build(&t, in, true, TARGET_CLICK_IDS_INBOUND, &out);
         if (out.is_full)
             continue;
-        expect_visible_ascii(buf_str(&out));
+        fuzz_expect_visible_ascii(buf_str(&out));
         EXPECT(url_parse(&a, buf_str(&out), NULL, &url, &err));
         EXPECT(str_equal(url.host, hosts[0]) || str_ends_nocase(url.host, hosts[1]));
     }

@@ -6,21 +6,9 @@
  * printable ASCII, and what is logged of it has no credentials.
  */
 #include "common/url.h"
-
-#include <stdio.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 enum { ARENA_BYTES = 8 * 1024 * 1024, TEXT_BYTES = 4 * 1024 * 1024 };
-
-#define EXPECT(condition)                                                                                    \
-    do {                                                                                                     \
-        if (!(condition)) {                                                                                  \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                  \
-            abort();                                                                                         \
-        }                                                                                                    \
-    } while (0)
 
 static void append_part(struct buf *out, const char *before, struct str part)
 {
