@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import time
 
@@ -73,6 +74,24 @@ def test_while_a_sync_hangs_the_database_keeps_clicks(db, edge, hanging_sync):
     farm.wait_for(lambda: running.ready()["unshipped_bytes"] == 0 and running.metric(
         'tracepool_spool_clicks_total{result="durable"}') == 11, "what the spool had as well")
     assert len(rows(db)) == 11
+
+
+def test_with_durability_write_a_click_waits_for_no_sync_and_outlives_a_kill(db, edge, hanging_sync):
+    add_offer(db)
+    environment, hang, _ = hanging_sync
+    hang()
+    first = edge("--edge.durability=write", **environment).wait_ready()
+    with db_lock(db):   # so that only the spool can have them
+        for n in range(10):
+            assert first.click(f"offer=o&n={n}")[0] == 302
+        assert first.metric('tracepool_spool_clicks_total{result="durable"}') == 10
+        children = first.program.children()
+        first.program.process.kill()
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+        first.program.wait()
+    edge(ports=first).wait_ready()
+    assert sorted(int(row["inbound_params"]["n"]) for row in wait_rows(db, 10)) == list(range(10))
 
 
 def test_a_row_the_database_refuses_is_put_aside_without_the_spool_too(db, edge, hanging_sync):
