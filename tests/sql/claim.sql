@@ -159,5 +159,14 @@ UPDATE ip_rotation_pool SET provider = 'other', locked_until = '-infinity', revi
 SELECT is(claimed(), 1::bigint, 'without a healthy IP it goes as a probe');
 SELECT is((request(:'probed')).status, 'processing', 'all the same');
 
+-- An IP rests, whichever way a claim goes.
+DELETE FROM active_trace_requests;
+DELETE FROM ip_rotation_pool;
+SELECT add_ips('us', 2);
+UPDATE ip_rotation_pool SET status = 'cooldown', locked_until = clock_timestamp() + interval '1 min' WHERE ip_address = 'us-1';
+SELECT add_request('us', '3 s'), add_request('us', '2 s');
+SELECT is((SELECT array_agg(ip_address) FROM claim_traces(10, 'w1', 1000, NULL, NULL, NULL)), '{us-2}', 'of two IPs one rests: one request is served');
+SELECT is(claimed(), 0::bigint, 'the last one waits for it');
+
 SELECT * FROM finish();
 ROLLBACK;
