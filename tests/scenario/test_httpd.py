@@ -218,6 +218,17 @@ def test_an_answer_larger_than_the_socket_arrives_whole(server):
     assert b.body == b"hello\n"
 
 
+@pytest.mark.parametrize("size", [0, 1, 60000, 30000000])
+def test_a_last_answer_arrives_whole_before_the_end(server, size):
+    """It is held back until the connection's end is sent with it; an old client's line end behind the body changes nothing."""
+    s = server()
+    for behind in b"", CRLF:
+        with s.connect() as c:
+            c.sendall(get(f"/big?{size}", "Connection: close") + behind)
+            (a,) = answers(c)
+        assert (a.headers["connection"], len(a.body)) == ("close", size)
+
+
 def test_a_slow_reader_is_not_cut_off(server):
     """Reading takes many times the limit, which is for those who read nothing."""
     s = server("write_ms=500")
