@@ -98,6 +98,13 @@ def test_an_external_entity_is_not_read():
     (["vast", "--fast", "x.xml"], "unknown option: --fast"),
     (["vast", "a.xml", "b.xml"], "one document at a time"),
     (["vast", "/nowhere.xml"], "No such file"),
+    (["vast", HERE], "Is a directory"),
+    (["vast", "--max-wrappers", "21", "x.xml"], "--max-wrappers 21: must be a number from 0 to 20"),
+    (["vast", "--param", "zone", "x.xml"], "--param zone: must be NAME=VALUE"),
+    (["vast", "--timeout", "soon", "x.xml"], "--timeout soon"),
+    (["vast", "--proxy-file", "/nowhere.txt", "x.xml"], "/nowhere.txt"),
+    (["vast", "--provider", "/nowhere.json", "x.xml"], "/nowhere.json: No such file"),
+    (["vast", "--xsd", "/nowhere", HERE / "ads" / "linear.xml"], "folder of schemas /nowhere: No such file"),
     (["macro", "--mode", "maybe", "x"], '"--mode"'),
     (["macro", "--set", "NOVALUE", "x"], '"--set"'),
     (["macro"], "which template?"),
@@ -106,6 +113,35 @@ def test_usage_errors_name_what_is_wrong(args, said):
     done = worker(*args)
     assert done.returncode == 2
     assert said in done.stderr.decode()
+
+
+@pytest.mark.parametrize("line", [
+    "no json", "{}", '{"template": 7}', '{"template": "x", "mode": "both"}', '{"template": "x", "values": {"A": 7}}',
+    '{"template": "x", "values": {"A": ["1", 2]}}',
+])
+def test_a_line_that_macro_can_not_read_is_named_and_those_before_it_are_answered(line):
+    done = worker("macro", "--stdin", input=f'{{"template": "[A]", "values": {{"A": "1"}}}}\n{line}\n'.encode())
+    assert done.returncode == 2 and done.stdout == b"1\n"
+    assert done.stderr.decode().startswith("tracepool-worker macro: line 2: ")
+
+
+def test_a_macro_that_grows_beyond_a_url_is_refused():
+    done = worker("macro", "--set", "A=" + "x" * 100000, "[A]" * 11)
+    assert done.returncode == 1 and "the expanded URL is longer than" in done.stderr.decode()
+
+
+def test_a_person_sees_companions_overlays_and_a_buffet():
+    document = """<VAST version="4.2">
+      <Ad id="1"><InLine><AdSystem>s</AdSystem><AdTitle>t</AdTitle><Impression>http://t.test/i</Impression><Creatives>
+        <Creative><CompanionAds><Companion width="300" height="250"><StaticResource>http://c.test/a.png</StaticResource></Companion>
+          <Companion width="1" height="2"><HTMLResource>x</HTMLResource></Companion></CompanionAds></Creative>
+        <Creative><NonLinearAds><NonLinear width="480"><IFrameResource>http://c.test/f</IFrameResource></NonLinear></NonLinearAds></Creative>
+      </Creatives></InLine></Ad>
+      <Ad id="2"><Wrapper><AdSystem>s</AdSystem><VASTAdTagURI>http://next.test/</VASTAdTagURI><Impression>http://t.test/w</Impression></Wrapper></Ad>
+    </VAST>"""
+    shown = worker("vast", "-", input=document.encode()).stdout.decode()
+    for line in ("companion 300x250  http://c.test/a.png", "companion 1x2  HTML", "non-linear 480x-  http://c.test/f", "goes on at http://next.test/"):
+        assert line in shown
 
 
 def test_macro_for_a_person():

@@ -366,6 +366,35 @@ static void everything_that_wrappers_add_is_merged(void **state)
     assert_str(c->icons[1].program, "q");
 }
 
+#define NONLINEAR(width, clicked, event, url)                                                                \
+    "<Creatives><Creative><NonLinearAds><TrackingEvents><Tracking event=\"" event "\">" url                  \
+    "</Tracking></TrackingEvents><NonLinear width=\"" width "\"><NonLinearClickTracking>" clicked            \
+    "</NonLinearClickTracking></NonLinear></NonLinearAds></Creative></Creatives>"
+
+/* What a wrapper tracks of an overlay goes to each of its variations; the document's own stay as they are. */
+static void a_wrapper_tracks_an_overlay_too(void **state)
+{
+    const struct page pages[DOCUMENTS_MAX] = {
+        {.url = "http://a.test/0",
+         .body = DOC("4.2", WRAP("w", "", "", "/1", NONLINEAR("9", "outer", "creativeView", "v1")))},
+        {.url = "http://a.test/1",
+         .body = DOC("4.2", AD("i", "", NONLINEAR("300", "own", "creativeView", "v2")))}};
+    struct vast_resolver r = resolve(pages);
+    const struct vast_creative *c = &r.result.ads[0].ad->creatives[0];
+    (void)state;
+
+    assert_int_equal(r.result.ads[0].ad->ncreatives, 1);
+    assert_int_equal(c->kind, VAST_NONLINEAR);
+    assert_int_equal(c->tracking.n, 2);
+    assert_str(c->tracking.items[0].url, "v1");
+    assert_str(c->tracking.items[1].url, "v2");
+    assert_int_equal(c->nvariations, 1);
+    assert_str(c->variations[0].width, "300");
+    assert_int_equal(c->variations[0].click_tracking.n, 2);
+    assert_str(c->variations[0].click_tracking.items[0].url, "outer");
+    assert_str(c->variations[0].click_tracking.items[1].url, "own");
+}
+
 #define COMPANION(size, inside)                                                                              \
     "<Creatives><Creative><CompanionAds><Companion " size ">" inside                                         \
     "</Companion></CompanionAds></Creative></Creatives>"
@@ -450,6 +479,7 @@ int main(void)
         cmocka_unit_test(the_first_of_a_buffet_saves_the_other_requests),
         cmocka_unit_test(macros_of_a_request_are_fresh_and_an_error_has_its_code),
         cmocka_unit_test(everything_that_wrappers_add_is_merged),
+        cmocka_unit_test(a_wrapper_tracks_an_overlay_too),
         cmocka_unit_test(companions_are_the_closest_ones),
         cmocka_unit_test(a_companion_without_a_resource_tracks_those_of_its_size),
         cmocka_unit_test(a_chain_that_needs_too_much_memory_says_so),
