@@ -18,6 +18,7 @@ from monitors import TOKEN, Api, add_ips, add_requests, beat, monitor, options, 
 
 STATUS = "/functions/v1/pool-monitor"
 BATCH = "/functions/v1/trace-worker"
+SINGLE = "/functions/v1/process-trace-parallel"
 
 
 @pytest.fixture
@@ -313,7 +314,36 @@ def test_database_stopped_and_back(fragile, monitor):
     database.close()
 
 
+def test_who_waits_for_a_trace_learns_that_the_database_is_away(fragile, monitor):
+    database = farm.Database(fragile.url())
+    api = monitor("--monitor.batch_wait_s=3", url=fragile.url(user="tracepool_monitor"), ready="database.up")
+    add_ips(database, 1)
+    add_requests(database, 1)
+    answers = {}
+    callers = [threading.Thread(target=lambda path=path, body=body: answers.update({path: api.json("POST", path, body)}))
+               for path, body in ((BATCH, {}), (SINGLE, {"tracking_url": "http://shop.test/"}))]
+    for caller in callers:
+        caller.start()
+    api.program.wait_event("batch.asked")
+    database.wait_for("SELECT count(*) = 2 FROM active_trace_requests")
+    database.close()
+    fragile.stop_immediate()
+    for caller in callers:
+        caller.join(farm.PATIENCE_S)
+    for path, what in ((BATCH, "the batch"), (SINGLE, "the trace")):
+        status, answer = answers[path]
+        assert status == 503 and answer["success"] is False, what
+        assert "the database does not answer" in answer["error"] and "may go on" in answer["error"], what
+
+
 # ---- a database that does not fit
+
+
+def test_a_function_that_is_missing_is_named_with_what_to_run(db, monitor):
+    db.run("ALTER FUNCTION prune_history RENAME TO prune_of_yesterday")
+    line = monitor().program.wait_event("database.down")[0]
+    assert (line["error"], line["level"]) == ("schema", "error")
+    assert "prune_history" in line["detail"] and "run migrations/apply.sh" in line["detail"]
 
 
 def test_absent_database_is_named_in_the_log(db, monitor):
