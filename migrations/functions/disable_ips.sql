@@ -1,5 +1,5 @@
 -- People take IPs out of rotation and bring them back. A trace that runs on one goes on to its end; afterwards the IP
--- is not used, and not probed, until it is enabled. Rows are locked in the order of their ids, as everywhere.
+-- is not used, and not probed, until it is enabled. Rows are locked in the order of their addresses, as everywhere.
 
 CREATE OR REPLACE FUNCTION disable_ips(p_addresses text[]) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER
@@ -9,12 +9,12 @@ DECLARE
   v_count integer;
 BEGIN
   WITH chosen AS MATERIALIZED (
-    SELECT p.id FROM ip_rotation_pool p WHERE p.ip_address = ANY (p_addresses) ORDER BY p.id FOR UPDATE
+    SELECT p.ip_address FROM ip_rotation_pool p WHERE p.ip_address = ANY (p_addresses) ORDER BY p.ip_address FOR UPDATE
   )
   UPDATE ip_rotation_pool p
      SET is_healthy = false, next_probe_at = 'infinity'
     FROM chosen
-   WHERE p.id = chosen.id;
+   WHERE p.ip_address = chosen.ip_address;
   GET DIAGNOSTICS v_count = ROW_COUNT;
   RETURN v_count;
 END $$;
@@ -30,13 +30,13 @@ DECLARE
   v_count integer;
 BEGIN
   WITH chosen AS MATERIALIZED (
-    SELECT p.id FROM ip_rotation_pool p WHERE p.ip_address = ANY (p_addresses) ORDER BY p.id FOR UPDATE
+    SELECT p.ip_address FROM ip_rotation_pool p WHERE p.ip_address = ANY (p_addresses) ORDER BY p.ip_address FOR UPDATE
   )
   UPDATE ip_rotation_pool p
      SET is_healthy = true, retired_at = NULL,
          status = CASE WHEN p.status = 'failed' THEN 'available' ELSE p.status END
     FROM chosen
-   WHERE p.id = chosen.id;
+   WHERE p.ip_address = chosen.ip_address;
   GET DIAGNOSTICS v_count = ROW_COUNT;
   RETURN v_count;
 END $$;

@@ -5,7 +5,8 @@
 -- p_outcome is what trace_attempts remembers; p_final NULL counts no retry and requeues at once. Errors are
 -- names of common/err.h. A worker's death requeues at once, an expired lease after the usual pause.
 -- The caller has locked the pool rows already (or passed over those that somebody else holds).
-CREATE OR REPLACE FUNCTION end_leases(p_ips uuid[], p_error text, p_detail text, p_outcome text, p_final trace_status)
+DROP FUNCTION IF EXISTS end_leases(uuid[], text, text, text, trace_status);
+CREATE OR REPLACE FUNCTION end_leases(p_ips text[], p_error text, p_detail text, p_outcome text, p_final trace_status)
 RETURNS integer
 LANGUAGE plpgsql
 SET search_path = pg_catalog, public, pg_temp
@@ -22,10 +23,10 @@ BEGIN
   SELECT * INTO v_policy FROM trace_policy;
 
   WITH lease AS MATERIALIZED (
-    SELECT p.id, p.ip_address, p.locked_by_request, p.locked_by
+    SELECT p.ip_address, p.locked_by_request, p.locked_by
       FROM ip_rotation_pool p
-     WHERE p.id = ANY (p_ips) AND p.status = 'locked'
-     ORDER BY p.id
+     WHERE p.ip_address = ANY (p_ips) AND p.status = 'locked'
+     ORDER BY p.ip_address
        FOR UPDATE
   ), freed AS (
     UPDATE ip_rotation_pool p
@@ -37,7 +38,7 @@ BEGIN
            last_used_at = v_now, total_uses = p.total_uses + 1,
            updated_at = v_now, revision = p.revision + 1
       FROM lease
-     WHERE p.id = lease.id
+     WHERE p.ip_address = lease.ip_address
   ), ended AS (
     UPDATE active_trace_requests t
        SET status = CASE WHEN p_final IS NULL OR t.retry_count < t.max_retries THEN 'pending' ELSE p_final END,
@@ -78,6 +79,6 @@ BEGIN
   END IF;
   RETURN v_ended;
 END $$;
-COMMENT ON FUNCTION end_leases(uuid[], text, text, text, trace_status) IS
+COMMENT ON FUNCTION end_leases(text[], text, text, text, trace_status) IS
   'Ends leases that brought no result; requests go back to the queue or, without retries left, to p_final.';
-REVOKE ALL ON FUNCTION end_leases(uuid[], text, text, text, trace_status) FROM PUBLIC;
+REVOKE ALL ON FUNCTION end_leases(text[], text, text, text, trace_status) FROM PUBLIC;

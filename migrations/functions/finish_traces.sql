@@ -38,11 +38,11 @@ BEGIN
                  trace_ms integer, response_ms integer, kb numeric, evidence jsonb, http_ms integer,
                  browser_ms integer, compared jsonb)
   ), lease AS MATERIALIZED (   -- pool rows first, in one order
-    SELECT p.id
+    SELECT p.ip_address
       FROM ip_rotation_pool p
      WHERE p.ip_address = ANY (ARRAY(SELECT result.ip FROM result))
        AND p.status = 'locked' AND p.locked_by = p_worker
-     ORDER BY p.id
+     ORDER BY p.ip_address
        FOR UPDATE
   ), ended AS (
     UPDATE active_trace_requests t

@@ -17,13 +17,13 @@ BEGIN
      SET status = 'locked', locked_until = v_now + p_lock_duration_seconds * interval '1 s',
          locked_by_request = p_request_id, locked_by = NULL, locked_for_batch = NULL,
          updated_at = v_now, revision = p.revision + 1
-   WHERE p.id = (SELECT i.id
-                   FROM ip_rotation_pool i
-                  WHERE i.country = lower(p_country) AND i.is_healthy AND i.status <> 'locked'
-                    AND i.free_at <= v_now
-                  ORDER BY i.free_at
-                  LIMIT 1
-                    FOR UPDATE SKIP LOCKED)
+   WHERE p.ip_address = (SELECT i.ip_address
+                           FROM ip_rotation_pool i
+                          WHERE i.country = lower(p_country) AND i.is_healthy AND i.status <> 'locked'
+                            AND i.free_at <= v_now
+                          ORDER BY i.free_at
+                          LIMIT 1
+                            FOR UPDATE SKIP LOCKED)
   RETURNING p.ip_address, p.ip_port, p.provider;
 END $$;
 COMMENT ON FUNCTION lock_available_ip(text, uuid, integer) IS 'Leases the least recently used free IP of a country; no row when none is free.';

@@ -7,23 +7,26 @@
 CREATE OR REPLACE FUNCTION record_clicks(p_clicks jsonb, p_now_ms bigint) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
+SET enable_hashjoin = off   -- a click or two at a time: no table of all offers for them
 AS $$
 DECLARE
   v_now      timestamptz := clock_timestamp();
   v_count    integer;
   v_archived uuid[] := '{}';
+  v_late_ms  bigint := p_now_ms - (p_clicks->0->>'at')::bigint;
 BEGIN
   -- Sent again after days (kept segments, a disk that was found), a click may be in the archive by now. A batch is in
   -- the order of its clicks, so its first one says whether any is that old, and the archive is not touched otherwise.
-  IF p_now_ms - (p_clicks->0->>'at')::bigint > (SELECT policy.retention_days FROM trace_policy policy) * 43200000::bigint THEN
+  IF v_late_ms > 43200000 THEN   -- of today's clicks not even the policy is asked
     v_archived := ARRAY(SELECT a.request_id
                           FROM jsonb_to_recordset(p_clicks) AS c (id uuid)
-                          JOIN trace_archive a ON a.request_id = c.id);
+                          JOIN trace_archive a ON a.request_id = c.id
+                         WHERE v_late_ms > (SELECT policy.retention_days FROM trace_policy policy) * 43200000::bigint);
   END IF;
   INSERT INTO active_trace_requests
          (request_id, offer_id, offer_name, tracking_url, target_country, inbound_params, raw_query, options,
           click_path, status, skip_reason, duplicate_of, started_at, created_at, next_attempt_at, completed_at,
-          max_retries)
+          max_retries, revision)
   SELECT c.id, c.offer_id, coalesce(c.offer, o.offer_name), c.url, coalesce(lower(nullif(c.country, '')), 'us'),
          coalesce(c.params, '{}'), c.raw_query, coalesce(c.options, '{}'), c.path,
          -- a click is born in one of two states; any other word fails as an unknown one
@@ -32,7 +35,7 @@ BEGIN
          v_now - greatest(0, p_now_ms - coalesce(c.at, p_now_ms)) * interval '1 ms', v_now,
          CASE WHEN c.status = 'pending' THEN v_now END,
          CASE WHEN c.status = 'skipped' THEN v_now END,
-         coalesce(o.max_retries, policy.max_retries)
+         coalesce(o.max_retries, policy.max_retries), 1   -- complete: not written by hand
     FROM jsonb_to_recordset(p_clicks)
          AS c (id uuid, offer_id uuid, offer text, url text, country text, params jsonb, raw_query text, at bigint,
                status text, skip_reason text, duplicate_of uuid, path text, options jsonb)

@@ -10,7 +10,7 @@ SET search_path = pg_catalog, public, pg_temp
 AS $$
 DECLARE
   v_until timestamptz := clock_timestamp() + interval '1 s';
-  v_ips   uuid[];
+  v_ips   text[];
 BEGIN
   WHILE clock_timestamp() < v_until
         AND EXISTS (SELECT FROM pg_stat_activity a
@@ -18,12 +18,12 @@ BEGIN
     PERFORM pg_sleep(0.01);
     PERFORM pg_stat_clear_snapshot();
   END LOOP;
-  SELECT array_agg(held.id)
+  SELECT array_agg(held.ip_address)
     INTO v_ips
-    FROM (SELECT p.id
+    FROM (SELECT p.ip_address
             FROM ip_rotation_pool p
            WHERE p.status = 'locked' AND p.locked_by = p_worker
-           ORDER BY p.id
+           ORDER BY p.ip_address
              FOR UPDATE) AS held;
   IF v_ips IS NULL THEN
     RETURN 0;

@@ -7,17 +7,17 @@ SET search_path = pg_catalog, public, pg_temp
 AS $$
 DECLARE
   v_now    timestamptz := clock_timestamp();
-  v_ips    uuid[] := lock_expired_leases(v_now);
+  v_ips    text[] := lock_expired_leases(v_now);
   v_rested integer;
 BEGIN
   PERFORM end_leases(v_ips, 'lease_expired', 'no result before the lease''s end', 'released', 'timeout');
   UPDATE ip_rotation_pool p
      SET status = 'available', updated_at = v_now, revision = p.revision + 1
-   WHERE p.id IN (SELECT i.id
-                    FROM ip_rotation_pool i
-                   WHERE i.status = 'cooldown' AND i.locked_until <= v_now
-                   ORDER BY i.id
-                     FOR UPDATE SKIP LOCKED);
+   WHERE p.ip_address IN (SELECT i.ip_address
+                            FROM ip_rotation_pool i
+                           WHERE i.status = 'cooldown' AND i.locked_until <= v_now
+                           ORDER BY i.ip_address
+                             FOR UPDATE SKIP LOCKED);
   GET DIAGNOSTICS v_rested = ROW_COUNT;
   RETURN coalesce(cardinality(v_ips), 0) + v_rested;
 END $$;

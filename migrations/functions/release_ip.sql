@@ -31,7 +31,7 @@ BEGIN
          failure_count = p.failure_count + (NOT p_success)::integer,
          avg_response_time_ms = moving_average(p.avg_response_time_ms, p_response_time_ms),
          updated_at = v_now, revision = p.revision + 1
-   WHERE p.id = v_before.id;
+   WHERE p.ip_address = v_before.ip_address;
   PERFORM requeue_without_lease(v_before.locked_by_request, v_before.ip_address, v_before.locked_by, 'released by hand');
   RETURN true;
 END $$;

@@ -43,9 +43,7 @@ REVOKE ALL ON FUNCTION request_written_by_hand() FROM PUBLIC;
 
 CREATE OR REPLACE TRIGGER insert_by_hand BEFORE INSERT ON active_trace_requests
   FOR EACH ROW
-  WHEN (NEW.max_retries IS NULL OR NEW.inbound_params IS NULL OR NEW.target_country <> lower(NEW.target_country)
-        OR (NEW.status = 'pending') <> (NEW.next_attempt_at IS NOT NULL)
-        OR (NEW.status NOT IN ('pending', 'processing') AND NEW.completed_at IS NULL))
+  WHEN (NEW.revision = 0)
   EXECUTE FUNCTION request_written_by_hand();
 
 CREATE OR REPLACE TRIGGER update_by_hand BEFORE UPDATE ON active_trace_requests

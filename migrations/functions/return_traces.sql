@@ -8,17 +8,17 @@ SET enable_mergejoin = off
 SET enable_seqscan = off
 AS $$
 DECLARE
-  v_ips uuid[];
+  v_ips text[];
 BEGIN
-  SELECT array_agg(held.id)
+  SELECT array_agg(held.ip_address)
     INTO v_ips
-    FROM (SELECT p.id
+    FROM (SELECT p.ip_address
             FROM jsonb_to_recordset(p_items) AS i (request_id uuid, attempt integer, ip text)
             JOIN ip_rotation_pool p ON p.ip_address = i.ip
             JOIN active_trace_requests t ON t.request_id = i.request_id
            WHERE p.status = 'locked' AND p.locked_by_request = i.request_id AND p.locked_by = p_worker
              AND t.status = 'processing' AND t.attempt = i.attempt
-           ORDER BY p.id
+           ORDER BY p.ip_address
              FOR UPDATE OF p) AS held;
   RETURN end_leases(v_ips, 'shutdown', 'given back by a draining worker', 'returned', NULL);
 END $$;

@@ -59,6 +59,16 @@ $$, 'no index of the requests names what changes when a trace ends');
 SELECT is((SELECT substring(array_to_string(c.reloptions, ',') FROM 'fillfactor=(\d+)')::integer < 60
              FROM pg_class c WHERE c.oid = 'active_trace_requests'::regclass), true,
           'pages of the requests keep room for the result');
+SELECT is((SELECT array_agg(c.relname ORDER BY c.relname)
+             FROM pg_index i
+             JOIN pg_class c ON c.oid = i.indexrelid
+            WHERE i.indrelid = 'active_trace_requests'::regclass
+              AND (i.indpred IS NULL OR pg_get_expr(i.indpred, i.indrelid) !~ 'next_attempt_at')
+              AND substring(array_to_string(c.reloptions, ',') FROM 'fillfactor=(\d+)')::integer < 50),
+          '{active_trace_requests_pkey,active_trace_requests_started}'::name[],
+          'pages of the indexes that a claim adds to keep room for that');
+SELECT is((SELECT count(*) FROM pg_index WHERE indrelid = 'ip_rotation_pool'::regclass), 3::bigint,
+          'a use of an IP writes to two indexes (the third is of unhealthy ones)');
 SELECT is((SELECT count(*) FROM pg_constraint WHERE contype = 'f'), 0::bigint,
           'no enforced reference: deleting an IP or an offer never fails');
 
