@@ -20,6 +20,7 @@
     INT(   worker,   slots,               "",       25,        1,     1000,        "traces at once in one child")                                   \
     TEXT(  worker,   countries,           "",                                      "countries to work for, comma separated; empty: all of the pool")\
     INT(   worker,   poll_ms,             "ms",     1000,      10,    1000,        "longest pause between two looks at the queue, when no NOTIFY came")\
+    INT(   worker,   gather_ms,           "ms",     50,        0,     1000,        "a busy child rests so long between two claims, and two statements of results, that what comes meanwhile goes together; an idle one acts at once")\
     INT(   worker,   slow_database_ms,    "ms",     1000,      5,     60000,       "a claim or result that takes longer halves the traces at once; they grow again step by step")\
     INT(   worker,   full_scan_s,         "s",      15,        1,     600,         "a look at the whole queue without cursors, this often even when claims come back full")\
     INT(   worker,   heartbeat_s,         "s",      5,         1,     60,          "pause between two heartbeats of a child")                       \

@@ -51,6 +51,14 @@ static void on_stored(void *arg)
     claims_resume(&c->claims);
 }
 
+/* What a draining child holds is sent at once, too. */
+static bool keeps_up(void *arg)
+{
+    struct child *c = arg;
+
+    return claims_came_short(&c->claims);
+}
+
 /* --- the database ---------------------------------------------------------------------------- */
 
 static void on_up(void *arg)
@@ -233,6 +241,8 @@ static void start(struct child *c, struct launcher *launcher)
     connect_database(c);
     finish_init(&c->finish, &c->loop, c->pg, c->me->incarnation, on_stored, c);
     c->finish.tracking_mode = c->conf->tracking_mode;
+    c->finish.gather_ms = c->conf->worker_gather_ms;
+    c->finish.keeps_up = keeps_up;
     claims_init(&c->claims, &c->loop, c->conf, c->pg, c->me->incarnation);
     c->claims.free_slots = free_slots;
     c->claims.on_rows = on_rows;

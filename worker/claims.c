@@ -73,6 +73,7 @@ void claims_init(struct claims *c, uv_loop_t *loop, const struct conf *conf, str
     for (size_t i = 0; i < ARRAY_LEN(c->texts); i++)
         buf_init(&c->texts[i], ARRAY_MAX_BYTES);
     uv_timer_init(loop, &c->poll);
+    uv_timer_init(loop, &c->rest);
     arm_poll(c);
 }
 
@@ -82,6 +83,7 @@ void claims_close(struct claims *c)
     for (size_t i = 0; i < ARRAY_LEN(c->texts); i++)
         buf_finish(&c->texts[i]);
     uv_close((uv_handle_t *)&c->poll, NULL);
+    uv_close((uv_handle_t *)&c->rest, NULL);
 }
 
 static bool may_scan_fully(const struct claims *c)
@@ -106,20 +108,48 @@ static void note_full_scan(struct claims *c, int64_t took_ms)
     metrics_add(METRIC_CLAIMS_FULL_SCAN, 1);
 }
 
+static void on_rested(uv_timer_t *timer)
+{
+    ask_next(container_of(timer, struct claims, rest));
+}
+
+/* Half of the pause at least: children that one NOTIFY woke together do not stay in step. */
+static int64_t rest(struct claims *c)
+{
+    int64_t most = c->conf->worker_gather_ms, jitter = most / 2;
+    int64_t pause = most - (jitter > 0 ? random() % jitter : 0);
+
+    c->rests_until_ms = loop_now_ms() + pause;
+    return pause;
+}
+
+/* Whether the next claim is not due yet; then we are woken when it is. */
+static bool is_resting(struct claims *c)
+{
+    int64_t left = c->rests_until_ms - loop_now_ms();
+
+    if (left <= 0)
+        return false;
+    uv_update_time(c->rest.loop);
+    uv_timer_start(&c->rest, on_rested, (uint64_t)left, 0);
+    return true;
+}
+
 /*
  * A short claim means: look everywhere next, as soon as that is allowed. A short full scan means that
  * there is nothing for now; a NOTIFY that came meanwhile has set wants_claim, and is not forgotten.
  */
 static void note_short(struct claims *c)
 {
-    int64_t pause = c->full_from_ms - loop_now_ms();
+    int64_t pause = c->full_from_ms - loop_now_ms(), resting = rest(c);
 
     c->wants_full = true;
     if (c->is_full)
         return;
-    c->wants_claim = pause <= 0;
-    if (pause <= 0)
+    if (pause <= resting) {
+        c->wants_claim = true;
         return;
+    }
     uv_update_time(c->poll.loop); /* a stale one would wake us before the look is allowed */
     uv_timer_start(&c->poll, on_poll, (uint64_t)pause, 0);
 }
@@ -250,7 +280,7 @@ static void ask_next(struct claims *c)
     } else if (c->wants_settle) {
         c->wants_settle = false;
         ask(c, Q_SETTLE_BATCHES, on_settled);
-    } else if (c->wants_claim && is_continuous && slots > 0) {
+    } else if (c->wants_claim && is_continuous && slots > 0 && !is_resting(c)) {
         c->batch[0] = '\0';
         c->wants_claim = false;
         ask_claim(c, slots);
@@ -292,4 +322,5 @@ void claims_stop(struct claims *c)
 {
     c->is_stopped = true;
     uv_timer_stop(&c->poll);
+    uv_timer_stop(&c->rest);
 }

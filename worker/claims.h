@@ -8,6 +8,10 @@
  * A claim goes on at each country's cursor. When it comes back short, a full scan follows, because the
  * missing work may lie behind a cursor or in a new country; full scans may take a twentieth of the time
  * at most, however slow they have become.
+ *
+ * A claim that came back short has taken what there was, so the next one rests first (worker.gather_ms, less
+ * some jitter), and what comes meanwhile is claimed together. An idle child has rested already: it claims at
+ * once. A claim that came back full is followed by the next without a rest, and batches never wait.
  */
 #ifndef TRACEPOOL_WORKER_CLAIMS_H
 #define TRACEPOOL_WORKER_CLAIMS_H
@@ -33,13 +37,14 @@ struct claims {
     int asked;                                   /* slots of the claim on its way */
     int64_t sent_us;                             /* when */
     int64_t full_from_ms, full_due_ms;           /* a full scan may, and must, be made from then on */
+    int64_t rests_until_ms;                      /* no claim before, unless for a batch */
     char batches[CLAIMS_BATCHES][CLAIMS_ID_MAX]; /* open ones, oldest first */
     int nbatches, next_batch;
     char batch[CLAIMS_ID_MAX]; /* the claim on its way is for this one; "" for none */
     char *countries;           /* of the settings, as an array literal; NULL: all. Owned */
     struct cursors cursors;
     struct buf texts[3]; /* for the cursors' literals */
-    uv_timer_t poll;
+    uv_timer_t poll, rest;
     unsigned polls;
     int (*free_slots)(void *arg);
     /* The rows of a claim; batch is "" for none. sent_ms: loop clock when it was asked. */

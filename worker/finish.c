@@ -19,23 +19,23 @@ enum { RETRY_MS = 250, STATEMENT_MAX_BYTES = 64 << 20, BATCH_BYTES = 8 << 20 };
 
 static void send_next(struct finish *f);
 
-static void on_retry(uv_timer_t *timer)
+static void on_later(uv_timer_t *timer)
 {
-    send_next(container_of(timer, struct finish, retry));
+    send_next(container_of(timer, struct finish, later));
 }
 
 void finish_init(struct finish *f, uv_loop_t *loop, struct pg *pg, const char *worker,
                  void (*on_stored)(void *arg), void *arg)
 {
     *f = (struct finish){.pg = pg, .worker = worker, .on_stored = on_stored, .arg = arg};
-    uv_timer_init(loop, &f->retry);
+    uv_timer_init(loop, &f->later);
 }
 
 void finish_close(struct finish *f)
 {
     f->first = f->last = NULL;
     f->nsent = 0;
-    uv_close((uv_handle_t *)&f->retry, NULL);
+    uv_close((uv_handle_t *)&f->later, NULL);
 }
 
 static void enqueue(struct finish *f, struct trace *t)
@@ -228,7 +228,7 @@ static void unanswered(struct finish *f, const struct err *err)
     if (log_gate_opens(&gate))
         log_warn("finish.delayed", kv("traces", f->nsent), kv("times", gate.held_back), kv_err(err));
     requeue_sent(f);
-    uv_timer_start(&f->retry, on_retry, RETRY_MS, 0);
+    uv_timer_start(&f->later, on_later, RETRY_MS, 0);
 }
 
 static void taken(struct finish *f, const PGresult *res)
@@ -298,9 +298,21 @@ static void send_batch(struct finish *f)
     pg_send(f->pg, f->is_return ? Q_GIVE_BACK : ads ? Q_FINISH_WITH_ADS : Q_FINISH, values, 0, on_answer, f);
 }
 
+/* Whether others may still join the next statement; then it is sent when the pause is over. */
+static bool is_gathering(struct finish *f)
+{
+    int64_t left = f->gather_ms - (loop_now_us() - f->sent_us) / 1000;
+
+    if (left <= 0 || f->alone > 0 || !f->keeps_up(f->arg))
+        return false;
+    uv_update_time(f->later.loop);
+    uv_timer_start(&f->later, on_later, (uint64_t)left, 0);
+    return true;
+}
+
 static void send_next(struct finish *f)
 {
-    if (f->nsent > 0 || !f->first || !pg_is_up(f->pg))
+    if (f->nsent > 0 || !f->first || !pg_is_up(f->pg) || is_gathering(f))
         return;
     take_batch(f);
     send_batch(f);

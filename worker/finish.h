@@ -1,10 +1,11 @@
 /*
  * finish.h - gives ended traces and their proxies to PostgreSQL, in batches.
  *
- * One statement is on its way at a time; what ends meanwhile shares the next. A statement that got no
- * answer is sent again: it is fenced by attempt and lease, so a second time changes nothing. A result
- * that PostgreSQL refuses for its content is sent alone, then without what came from outside, so that
- * it never holds up its neighbours.
+ * One statement is on its way at a time; what ends meanwhile shares the next. While the farm keeps up with
+ * its queue, so that no trace waits for a slot, statements are gather_ms apart at least. A statement that got
+ * no answer is sent again: it is fenced by attempt and lease, so a second time changes nothing. A result that
+ * PostgreSQL refuses for its content is sent alone, then without what came from outside, so that it never
+ * holds up its neighbours.
  */
 #ifndef TRACEPOOL_WORKER_FINISH_H
 #define TRACEPOOL_WORKER_FINISH_H
@@ -20,11 +21,13 @@ struct finish {
     struct trace *first, *last;       /* waiting */
     struct trace *sent[FINISH_BATCH]; /* on their way; NULL where one went away meanwhile */
     int nsent;
-    int64_t sent_us;           /* when: loop clock */
-    bool is_return;            /* what was sent is handed back rather than finished */
-    const char *tracking_mode; /* the setting; borrowed */
-    int alone;                 /* this many statements carry one trace each: one of them is refused */
-    uv_timer_t retry;
+    int64_t sent_us;              /* when: loop clock */
+    bool is_return;               /* what was sent is handed back rather than finished */
+    const char *tracking_mode;    /* the setting; borrowed */
+    int alone;                    /* this many statements carry one trace each: one of them is refused */
+    uv_timer_t later;             /* send_next(): again, or when enough time was left to gather */
+    int64_t gather_ms;            /* the setting; 0: what ends is sent at once */
+    bool (*keeps_up)(void *arg);  /* nothing waits for a slot of ours */
     void (*on_stored)(void *arg); /* after each statement that was taken */
     void *arg;
 };

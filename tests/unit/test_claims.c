@@ -150,6 +150,14 @@ static void expect_claim(int n, bool everywhere)
     assert_int_equal(asked_everywhere, everywhere);
 }
 
+static void expect_a_claim_later(int n)
+{
+    assert_int_equal(asked, -1);
+    while (asked == -1)
+        uv_run(&loop, UV_RUN_ONCE);
+    expect_claim(n, asked_everywhere);
+}
+
 /* The next poll, without its second of waiting. */
 static void poll_now(void)
 {
@@ -219,6 +227,74 @@ static void a_notify_during_a_claim_is_not_lost(void **state)
     answer(0);
     assert_int_equal(asked, Q_CLAIM);
     answer(0);
+    assert_int_equal(asked, -1);
+}
+
+/* Enough for a pause that the test would not miss, however slow its machine. */
+enum { GATHER_MS = 100 };
+
+static void what_comes_after_a_short_claim_is_claimed_together(void **state)
+{
+    (void)state;
+    conf.worker_gather_ms = GATHER_MS;
+    claims_wake(&claims); /* idle: at once */
+    expect_claim(10, true);
+    answer(1);
+    claims_wake(&claims);
+    claims_resume(&claims);
+    claims_wake(&claims);
+    expect_a_claim_later(9); /* neither lost nor made twice */
+    answer(2);
+    assert_int_equal(asked, -1);
+}
+
+static void a_notify_during_a_short_claim_is_claimed_after_the_rest(void **state)
+{
+    (void)state;
+    conf.worker_gather_ms = GATHER_MS;
+    claims_wake(&claims);
+    claims_wake(&claims);
+    answer(0);
+    expect_a_claim_later(10);
+}
+
+static void while_there_is_more_no_claim_rests(void **state)
+{
+    (void)state;
+    conf.worker_gather_ms = GATHER_MS;
+    claims_wake(&claims);
+    answer(10);
+    slots = 4;
+    claims_resume(&claims);
+    expect_claim(4, false);
+    answer(4);
+    slots = 2;
+    claims_resume(&claims);
+    expect_claim(2, false);
+}
+
+static void a_batch_waits_for_no_rest(void **state)
+{
+    (void)state;
+    conf.worker_gather_ms = GATHER_MS;
+    claims_wake(&claims);
+    answer(1);
+    claims_wake_batches(&claims);
+    assert_int_equal(asked, Q_OPEN_BATCHES);
+    answer_with(1, "b-1", ERR_OK);
+    expect_claim(9, true);
+    assert_string_equal(asked_batch, "b-1");
+}
+
+static void a_resting_one_that_is_stopped_asks_no_more(void **state)
+{
+    (void)state;
+    conf.worker_gather_ms = GATHER_MS;
+    claims_wake(&claims);
+    answer(1);
+    claims_wake(&claims);
+    claims_stop(&claims);
+    uv_run(&loop, UV_RUN_DEFAULT); /* no timer is left */
     assert_int_equal(asked, -1);
 }
 
@@ -327,6 +403,11 @@ int main(void)
         TEST(a_short_claim_is_followed_by_a_look_everywhere_and_then_by_rest),
         TEST(a_look_everywhere_that_must_wait_is_not_forgotten),
         TEST(a_notify_during_a_claim_is_not_lost),
+        TEST(what_comes_after_a_short_claim_is_claimed_together),
+        TEST(a_notify_during_a_short_claim_is_claimed_after_the_rest),
+        TEST(while_there_is_more_no_claim_rests),
+        TEST(a_batch_waits_for_no_rest),
+        TEST(a_resting_one_that_is_stopped_asks_no_more),
         TEST(batches_go_first_and_an_empty_one_is_settled),
         TEST(polls_never_stop_and_are_not_in_step),
         cmocka_unit_test_setup_teardown(batch_mode_claims_for_batches_alone, setup_batch_mode, teardown),

@@ -72,6 +72,14 @@ static void on_stored(void *arg)
     nstored++;
 }
 
+static bool has_free_slots;
+
+static bool keeps_up(void *arg)
+{
+    (void)arg;
+    return has_free_slots;
+}
+
 static int setup(void **state)
 {
     static const char *const ids[TRACES] = {"id-0", "id-1", "id-2"};
@@ -82,6 +90,8 @@ static int setup(void **state)
     nended = 0;
     uv_loop_init(&loop);
     finish_init(&finish, &loop, NULL, "host.1.1", on_stored, NULL);
+    finish.keeps_up = keeps_up;
+    has_free_slots = true;
     for (int i = 0; i < TRACES; i++) {
         traces[i] = (struct trace){.state = TRACE_FINISHING};
         traces[i].claim.request_id = str_from(ids[i]);
@@ -160,6 +170,35 @@ static void what_ends_meanwhile_shares_the_next_statement(void **state)
     assert_int_equal(traces[2].state, TRACE_GONE);
     assert_int_equal(nsent, 2);
     assert_int_equal(nstored, 2);
+}
+
+static void statements_of_a_child_that_keeps_up_are_apart(void **state)
+{
+    (void)state;
+    finish.gather_ms = 100;
+    finish_add(&finish, &traces[0]);
+    expect_sent(Q_FINISH, 1); /* the first goes at once */
+    accept_it();
+    finish_add(&finish, &traces[1]);
+    finish_add(&finish, &traces[2]);
+    assert_null(sent_done);
+    while (!sent_done)
+        uv_run(&loop, UV_RUN_ONCE);
+    expect_sent(Q_FINISH, 2);
+    accept_it();
+    assert_int_equal(nended, 3);
+}
+
+static void where_traces_wait_for_slots_results_do_not_wait(void **state)
+{
+    (void)state;
+    finish.gather_ms = 100;
+    has_free_slots = false;
+    for (int i = 0; i < TRACES; i++) {
+        finish_add(&finish, &traces[i]);
+        expect_sent(Q_FINISH, 1);
+        accept_it();
+    }
 }
 
 static void without_a_database_they_wait_in_order(void **state)
@@ -279,6 +318,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_ends_meanwhile_shares_the_next_statement),
+        TEST(statements_of_a_child_that_keeps_up_are_apart),
+        TEST(where_traces_wait_for_slots_results_do_not_wait),
         TEST(without_a_database_they_wait_in_order),
         TEST(heavy_results_go_one_at_a_time),
         TEST(what_is_handed_back_goes_apart),
