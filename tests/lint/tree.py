@@ -1,4 +1,4 @@
-"""The top level holds exactly the names of STYLE 2 and dot-files; no file is an empty placeholder."""
+"""The top level holds exactly the names of STYLE 2 and dot-files; no file is an empty placeholder; every unit test is built."""
 
 import os
 import lib
@@ -14,4 +14,10 @@ for missing in sorted(TOP - top):
 for name in names:
     if os.path.getsize(os.path.join(lib.ROOT, name)) == 0 or os.path.basename(name) in (".gitkeep", ".keep"):
         lib.report(name, 1, "is empty")
+with open(os.path.join(lib.ROOT, "tests/unit/meson.build")) as built:
+    text = built.read()
+for name in names:
+    test = os.path.basename(name)[len("test_"):-len(".c")]
+    if name.startswith("tests/unit/test_") and f"'{test}'" not in text:
+        lib.report(name, 1, "stands not in tests/unit/meson.build, so nothing runs it")
 lib.end()
