@@ -14,10 +14,9 @@ for missing in sorted(TOP - top):
 for name in names:
     if os.path.getsize(os.path.join(lib.ROOT, name)) == 0 or os.path.basename(name) in (".gitkeep", ".keep"):
         lib.report(name, 1, "is empty")
-with open(os.path.join(lib.ROOT, "tests/unit/meson.build")) as built:
-    text = built.read()
+built = lib.read("tests/unit/meson.build")
 for name in names:
     test = os.path.basename(name)[len("test_"):-len(".c")]
-    if name.startswith("tests/unit/test_") and f"'{test}'" not in text:
+    if name.startswith("tests/unit/test_") and f"'{test}'" not in built:
         lib.report(name, 1, "stands not in tests/unit/meson.build, so nothing runs it")
 lib.end()
