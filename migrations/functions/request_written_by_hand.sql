@@ -1,6 +1,6 @@
 -- What a person writes into active_trace_requests takes effect: this trigger completes it.
 --
--- Functions raise revision with every change, so the WHEN clauses below cost them one comparison and this body
+-- Functions raise revision with every change and insert with 1, so the WHEN clauses below cost them one comparison and this body
 -- never runs for them. An UPDATE that leaves revision alone is a person's (or an old script's):
 --   status = 'pending'       requeues: claimable now, with a fresh count of retries
 --   status = a final one     ends it: no worker claims it, and a worker that has it gets its late result refused;
