@@ -133,6 +133,8 @@ static bool path_is_plain(struct str path)
     int dots = 0;
     bool other = true; /* before the first slash */
 
+    if (str_find(path, 0, '%') == path.len && str_find(path, 0, '.') == path.len)
+        return true;
     for (size_t i = 0; i < path.len;) {
         int c = decoded_at(path, &i);
 

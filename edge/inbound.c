@@ -15,13 +15,18 @@ static size_t count_pieces(struct str query)
     return n;
 }
 
-static bool read_param(struct arena *a, struct url_query_iter *it, struct inbound_param *p)
+static bool is_encoded(struct str query)
+{
+    return str_find(query, 0, '%') < query.len || str_find(query, 0, '+') < query.len;
+}
+
+static bool read_param(struct arena *a, struct url_query_iter *it, bool decodes, struct inbound_param *p)
 {
     if (!url_query_next_raw(it, &p->raw_name, &p->value))
         return false;
     p->raw = (struct str){p->raw_name.ptr, (size_t)(p->value.ptr + p->value.len - p->raw_name.ptr)};
     p->name = p->raw_name;
-    if (!url_query_decode(a, &p->name) || !url_query_decode(a, &p->value))
+    if (decodes && (!url_query_decode(a, &p->name) || !url_query_decode(a, &p->value)))
         return false;
     p->is_click_id = click_id_is(p->name);
     return true;
@@ -30,10 +35,11 @@ static bool read_param(struct arena *a, struct url_query_iter *it, struct inboun
 bool inbound_read(struct arena *a, struct str query, struct inbound *out, struct err *err)
 {
     struct inbound in = {.params = arena_alloc(a, count_pieces(query) * sizeof(struct inbound_param))};
+    bool decodes = is_encoded(query);
     struct url_query_iter it;
 
     url_query_init(&it, query);
-    while (in.params && read_param(a, &it, &in.params[in.n]))
+    while (in.params && read_param(a, &it, decodes, &in.params[in.n]))
         in.n++;
     if (a->is_full)
         return err_set(err, ERR_TOO_BIG, "a query of %zu bytes has too many parameters", query.len);
