@@ -81,6 +81,20 @@ def test_claim_does_not_wait_for_rows_in_other_hands(session, stock):
     assert not {ip for _, _, ip in held} & {ip for _, _, ip in mine}
 
 
+def test_one_click_that_wakes_two_idle_workers_is_one_claim(session, stock):
+    check = stock(ips=3, requests=1)
+    first, second = session(autocommit=False), session(autocommit=False)
+    assert len(first.claim(5, "w1")) == 1   # not committed
+    second.run("SET statement_timeout = '30s'")
+    assert second.claim(5, "w2") == []
+    assert second.one("SELECT pg_current_xact_id_if_assigned()") is None   # it wrote nothing, not even an IP's lock
+    first.conn.commit()
+    second.conn.commit()
+    assert second.claim(5, "w2") == []
+    check.run("INSERT INTO active_trace_requests (tracking_url) VALUES ('https://next.example/')")
+    assert len(second.claim(5, "w2")) == 1   # and the next click may be anybody's
+
+
 def test_what_an_aborted_claim_had_is_free_again(session, stock):
     stock(ips=1, requests=1)
     other, me = session(autocommit=False), session()
