@@ -117,15 +117,18 @@ struct str arena_copy(struct arena *a, struct str s)
 char *arena_printf(struct arena *a, const char *format, ...)
 {
     va_list args, again;
+    char most[256]; /* are shorter, and need be written but once */
     char *text;
     int len;
 
     va_start(args, format);
     va_copy(again, args);
-    len = vsnprintf(NULL, 0, format, again);
+    len = vsnprintf(most, sizeof(most), format, again);
     va_end(again);
     text = len < 0 ? NULL : arena_bytes(a, (size_t)len + 1);
-    if (text)
+    if (text && (size_t)len < sizeof(most))
+        memcpy(text, most, (size_t)len + 1);
+    else if (text)
         vsnprintf(text, (size_t)len + 1, format, args);
     va_end(args);
     return text;

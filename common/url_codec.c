@@ -137,6 +137,14 @@ static bool is_blank_or_control(char c)
     return (unsigned char)c <= ' ';
 }
 
+/* Where bytes that are ASCII and no controls, and so stand for themselves, come to an end. */
+static size_t end_of_plain(struct str s, size_t at)
+{
+    while (at < s.len && s.ptr[at] >= ' ' && (unsigned char)s.ptr[at] < 0x80)
+        at++;
+    return at;
+}
+
 bool url_strip(struct str input, struct buf *out)
 {
     while (input.len && is_blank_or_control(input.ptr[0]))
@@ -144,8 +152,15 @@ bool url_strip(struct str input, struct buf *out)
     while (input.len && is_blank_or_control(input.ptr[input.len - 1]))
         input.len--;
     for (size_t at = 0; at < input.len;) {
-        uint32_t code = url_utf8_next(input, &at);
+        size_t plain = end_of_plain(input, at);
+        uint32_t code;
 
+        if (plain > at) {
+            buf_append_str(out, str_slice(input, at, plain));
+            at = plain;
+            continue;
+        }
+        code = url_utf8_next(input, &at);
         if (code != '\t' && code != '\n' && code != '\r')
             url_utf8_append(out, code);
     }
