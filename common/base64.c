@@ -24,6 +24,19 @@ void base64_put(struct buf *out, struct str bytes)
     }
 }
 
+void base64_put_basic(struct buf *out, struct str user, struct str password)
+{
+    struct buf pair = {.max = user.len + password.len + 1};
+
+    buf_append_str(&pair, user);
+    buf_append_char(&pair, ':');
+    buf_append_str(&pair, password);
+    buf_append_str(out, STR("Basic "));
+    base64_put(out, buf_str(&pair));
+    explicit_bzero(pair.data, pair.len);
+    buf_finish(&pair);
+}
+
 bool base64_take(struct str text, struct buf *out)
 {
     uint32_t bits = 0;

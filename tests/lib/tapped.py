@@ -126,7 +126,7 @@ class Proxy(Listener):
             kind, _, secret = headers.pop("proxy-authorization", "").partition(" ")
             who = base64.b64decode(secret).decode() if kind.lower() == "basic" else None
             with socket.create_connection(("127.0.0.1", (self.tunnels if method == "CONNECT" else self.plain).port)) as there:
-                self.log.append({"connection": number, "who": who, "method": method, "url": url,
+                self.log.append({"connection": number, "who": who, "method": method, "url": url, "headers": dict(headers),
                                  "peer_at_target": there.getsockname()[1]})
                 if method == "CONNECT":
                     connection.sendall(b"HTTP/1.1 200 Go on\r\n\r\n")

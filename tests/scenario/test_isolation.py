@@ -88,6 +88,7 @@ def test_plain_requests(at_once):
     owners = by(proxy.log, "connection", lambda entry: entry["url"].rsplit("owner=")[1])
     assert [len(names) for names in owners.values()] == [1] * len(WHO), "one connection a trace, one trace a connection"
     assert all(len(names) == 1 for names in by(proxy.log, "connection", lambda entry: entry["who"]).values())
+    assert not any("proxy-connection" in entry["headers"] for entry in proxy.log)
     assert_credentials_fit(target, proxy)
     assert_cookies_stayed(target)
 
@@ -99,6 +100,7 @@ def test_tunnels(tmp_path, at_once, version):
     with Target(file, version) as target, Proxy(tunnels=target) as proxy:
         run(proxy, "https", at_once, "--ca", file)
     assert [entry["method"] for entry in proxy.log] == ["CONNECT"] * len(WHO)
+    assert [set(entry["headers"]) for entry in proxy.log] == [{"host", "user-agent"}] * len(WHO)
     owners = by(target.log, "connection", lambda entry: entry["owner"])
     assert [len(names) for names in owners.values()] == [1] * len(WHO), "one tunnel a trace, one trace a tunnel"
     assert_credentials_fit(target, proxy)

@@ -47,11 +47,25 @@ static void padding_may_be_missing_and_nothing_else(void **state)
     }
 }
 
+/* RFC 7617, section 2; and without either of the two */
+static void user_and_password_as_basic_credentials(void **state)
+{
+    SCOPED_VALUE(buf) out = {.max = 100};
+    (void)state;
+
+    base64_put_basic(&out, STR("Aladdin"), STR("open sesame"));
+    assert_string_equal(buf_cstr(&out), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+    buf_clear(&out);
+    base64_put_basic(&out, STR(""), STR(""));
+    assert_string_equal(buf_cstr(&out), "Basic Og==");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_ways),
         cmocka_unit_test(padding_may_be_missing_and_nothing_else),
+        cmocka_unit_test(user_and_password_as_basic_credentials),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,19 +101,11 @@ bool relay_head_credentials(struct str text, struct buf *out)
     return base64_take(text, out) && memchr(buf_cstr(out), ':', out->len) != NULL;
 }
 
-void relay_put_authorization(struct buf *out, struct str user, struct str password)
+static void put_authorization(struct buf *out, struct str user, struct str password)
 {
-    struct buf pair = {.max = 4096};
-
-    buf_append_str(&pair, user);
-    buf_append_char(&pair, ':');
-    buf_append_str(&pair, password);
-    buf_append_str(out, STR("Proxy-Authorization: Basic "));
-    base64_put(out, buf_str(&pair));
+    buf_append_str(out, STR("Proxy-Authorization: "));
+    base64_put_basic(out, user, password);
     buf_append_str(out, STR("\r\n"));
-    if (pair.data)
-        explicit_bzero(pair.data, pair.len);
-    buf_finish(&pair);
 }
 
 /* Headers between Chromium and us, which the next one must not see. */
@@ -137,7 +129,7 @@ bool relay_head_write(const struct relay_head *head, struct str target, struct s
             buf_printf(out, "%.*s\r\n", STR_ARG(line));
     buf_append_str(out, STR("Connection: close\r\n"));
     if (user.len || password.len)
-        relay_put_authorization(out, user, password);
+        put_authorization(out, user, password);
     buf_append_str(out, STR("\r\n"));
     return !out->is_full;
 }

@@ -36,7 +36,4 @@ NODISCARD bool relay_head_credentials(struct str authorization, struct buf *out)
 NODISCARD bool relay_head_write(const struct relay_head *head, struct str target, struct str user,
                                 struct str password, struct buf *out);
 
-/* Appends "Proxy-Authorization: Basic ...\r\n". */
-void relay_put_authorization(struct buf *out, struct str user, struct str password);
-
 #endif

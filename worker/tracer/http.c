@@ -36,7 +36,6 @@ static void release(struct tracer_job *job)
     transfer_finish(&job->transfer);
     if (job->share)
         curl_share_cleanup(job->share);
-    request_head_finish(job);
     *job->link = job->next;
     if (job->next)
         job->next->link = job->link;
@@ -75,14 +74,19 @@ static void job_fail(struct tracer_job *job)
 
 /* --- the timer ----------------------------------------------------------------------------------- */
 
+/* A timer that is due earlier stays: there may be nothing to do by then, but most traces are over before. */
 static void arm(struct tracer_job *job)
 {
-    int64_t due = job->deadline_ms, now = loop_now_ms();
+    int64_t due = job->deadline_ms, now;
 
     if (job->drain_ms && job->drain_ms < due)
         due = job->drain_ms;
     if (job->probe.at_ms && job->probe.at_ms < due)
         due = job->probe.at_ms;
+    if (job->armed_ms && job->armed_ms <= due)
+        return;
+    job->armed_ms = due;
+    now = loop_now_ms();
     uv_update_time(job->tracer->loop);
     uv_timer_start(&job->timer, on_timer, due > now ? (uint64_t)(due - now) : 0, 0);
 }
@@ -276,6 +280,7 @@ static void judge(struct tracer_job *job, const struct transfer_end *end)
         return settle(job, end);
     job->probe.is_awaited = true;
     job->probe.end = *end;
+    arm(job);
 }
 
 static void end_of_transfer(struct tracer_job *job, CURLcode code)
@@ -340,6 +345,7 @@ static void on_timer(uv_timer_t *timer)
     struct tracer_job *job = container_of(timer, struct tracer_job, timer);
     int64_t now = loop_now_ms();
 
+    job->armed_ms = 0;
     if (!job->is_begun)
         return begin(job);
     if (now >= job->deadline_ms)

@@ -92,11 +92,13 @@ struct tracer_job {
     struct trace_result *result;
     uv_timer_t timer; /* whatever comes next: the deadline, the end of a drain, the check of a proxy */
     int64_t started_ms, deadline_ms;
+    int64_t armed_ms; /* when the timer is due; 0: it is not running */
     int64_t drain_ms; /* when a body that nobody wants has had its time; 0: none */
     CURLSH *share;
-    struct curl_slist *headers, *proxy_headers;
+    struct curl_slist *headers, *proxy_headers, *connect_headers; /* request_head.c */
     const char *proxy_url; /* "" for none, which also keeps libcurl from the environment's */
-    const char *proxy_user, *proxy_password, *user_agent, *ca_file;
+    const char *proxy_user, *proxy_password; /* for SOCKS alone; else both NULL */
+    const char *ca_file;
     struct transfer transfer;
     bool is_begun, is_on_wire;
     struct url url;       /* of the last hop */
@@ -132,8 +134,8 @@ NODISCARD bool request_prepare(struct tracer_job *job);
 
 /* request_head.c: the lines that all hops share; before each hop, whether it goes through a CONNECT */
 void request_head_init(struct tracer_job *job);
-void request_head_for(struct tracer_job *job, bool is_tunnelled);
-void request_head_finish(struct tracer_job *job);
+void request_head_set(const struct tracer_job *job, CURL *easy);
+void request_head_for(const struct tracer_job *job, bool is_tunnelled);
 
 /* hop.c */
 struct hop *hop_last(struct tracer_job *job);

@@ -34,26 +34,35 @@ static bool prepare_strings(struct tracer_job *job)
     const struct trace_request *r = &job->request;
 
     job->proxy_url = r->proxy.scheme.len ? tracer_proxy_url(job->arena, &r->proxy) : "";
-    job->proxy_user = arena_cstr(job->arena, r->proxy.user);
-    job->proxy_password = arena_cstr(job->arena, r->proxy.password);
-    job->user_agent = arena_cstr(job->arena, r->user_agent);
+    if (str_equal(r->proxy.scheme, STR("socks5h")) && (r->proxy.user.len || r->proxy.password.len)) {
+        job->proxy_user = arena_cstr(job->arena, r->proxy.user);
+        job->proxy_password = arena_cstr(job->arena, r->proxy.password);
+    }
+    request_head_init(job);
     job->ca_file = r->ca_file.len ? arena_cstr(job->arena, r->ca_file) : NULL;
     job->visits = arena_alloc(job->arena, (size_t)r->max_hops * sizeof(*job->visits));
     job->referrer = r->referrer;
     return !job->arena->is_full || err_set(&job->result->err, ERR_TOO_BIG, "a trace's memory is used up");
 }
 
+/* What stays out of it would be shared with all traces of the multi: then there is no trace. */
+static bool prepare_share(struct tracer_job *job)
+{
+    static const curl_lock_data own[] = {CURL_LOCK_DATA_CONNECT, CURL_LOCK_DATA_DNS,
+                                         CURL_LOCK_DATA_SSL_SESSION, CURL_LOCK_DATA_COOKIE};
+
+    job->share = curl_share_init();
+    for (size_t i = 0; job->share && i < ARRAY_LEN(own); i++)
+        if (curl_share_setopt(job->share, CURLSHOPT_SHARE, own[i]) != CURLSHE_OK)
+            return false;
+    return job->share != NULL;
+}
+
 bool request_prepare(struct tracer_job *job)
 {
-    static const curl_lock_data shared[] = {CURL_LOCK_DATA_CONNECT, CURL_LOCK_DATA_DNS,
-                                            CURL_LOCK_DATA_SSL_SESSION, CURL_LOCK_DATA_COOKIE};
-
     if (!prepare_strings(job))
         return false;
-    job->share = curl_share_init();
-    for (size_t i = 0; job->share && i < ARRAY_LEN(shared); i++)
-        curl_share_setopt(job->share, CURLSHOPT_SHARE, shared[i]);
-    if (!job->share || !transfer_init(&job->transfer, job))
+    if (!prepare_share(job) || !transfer_init(&job->transfer, job))
         return err_set(&job->result->err, ERR_INTERNAL, "libcurl did not start");
     return true;
 }

@@ -78,15 +78,13 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
 
 static void set_proxy(CURL *easy, const struct tracer_job *job)
 {
-    const struct trace_proxy *proxy = &job->request.proxy;
-
     curl_easy_setopt(easy, CURLOPT_PROXY, job->proxy_url);
     curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    if (proxy->user.len)
+    if (job->proxy_user) {
         curl_easy_setopt(easy, CURLOPT_PROXYUSERNAME, job->proxy_user);
-    if (proxy->password.len)
         curl_easy_setopt(easy, CURLOPT_PROXYPASSWORD, job->proxy_password);
+    }
 }
 
 void transfer_set_route(struct transfer *t, CURL *easy, const struct tracer_job *job)
@@ -98,7 +96,7 @@ void transfer_set_route(struct transfer *t, CURL *easy, const struct tracer_job 
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* never wait for a resolver's thread */
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)job->request.connect_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, job->user_agent);
+    request_head_set(job, easy);
     if (job->ca_file) {
         curl_easy_setopt(easy, CURLOPT_CAINFO, job->ca_file);
         curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, job->ca_file);
@@ -136,7 +134,6 @@ bool transfer_init(struct transfer *t, struct tracer_job *job)
     curl_easy_setopt(t->easy, CURLOPT_SHARE, job->share);
     curl_easy_setopt(t->easy, CURLOPT_COOKIEFILE, "");
     curl_easy_setopt(t->easy, CURLOPT_PATH_AS_IS, 1L);
-    request_head_init(job);
     return true;
 }
 
