@@ -322,9 +322,13 @@ static void test_the_row(void **state)
 
 static void test_click_ids(void **state)
 {
-    static const char *const ids[] = {"gclid", "GBRAID",  "wbraid", "gad_source", "gad_campaignid",
-                                      "dclid", "msclkid", "fbclid", "ttclid"};
-    static const char *const others[] = {"", "gclid2", "gad", "sub1", "utm_source", "clid"};
+    static const char *const ids[] = {"gclid",   "GBRAID",   "wbraid",         "gad_source", "gad_",
+                                      "Gclsrc",  "WickedID", "gad_campaignid", "dclid",      "srsltid",
+                                      "msclkid", "fbclid",   "ttclid",         "twclid",     "li_fat_id",
+                                      "yclid",   "ysclid",   "epik",           "sccid",      "scclid",
+                                      "rdt_cid", "qclid",    "obclid",         "tblci",      "irclickid"};
+    static const char *const others[] = {"",     "gclid2", "gad", "sub1", "utm_source",
+                                         "clid", "@clid",  "g",   "xclid"};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(ids); i++)
