@@ -29,7 +29,7 @@ OFFERS = ("INSERT INTO offers (offer_name, final_url, tracking_urls) VALUES ('be
 # As a production server of this size would be set: every commit reaches the disk.
 SETTINGS = {
     "fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "shared_buffers": "512MB", "max_wal_size": "4GB",
-    "checkpoint_timeout": "15min", "log_min_messages": "fatal",
+    "checkpoint_timeout": "15min", "log_min_messages": "fatal", "track_functions": "pl",
 }
 
 

@@ -37,13 +37,14 @@ def pairs(line):
     return {name: float(value) for name, value in (word.split("=", 1) for word in line.split() if "=" in word)}
 
 
-def farm_program():
-    """The client, built when there is no build that has it; TRACEPOOL_BUILD names one."""
+def programs():
+    """The clients' folder, built when there is no build that has them; TRACEPOOL_BUILD names one."""
     build = pathlib.Path(os.environ.get("TRACEPOOL_BUILD") or ROOT / "build-tests" / "bench")
     if not (build / "build.ninja").exists():
         subprocess.run(["meson", "setup", str(build), str(ROOT)], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["ninja", "-C", str(build), "tests/bench/queue/queue_farm"], check=True, stdout=subprocess.DEVNULL)
-    return build / "tests" / "bench" / "queue" / "queue_farm"
+    subprocess.run(["ninja", "-C", str(build), "tests/bench/queue/queue_farm", "tests/bench/queue/queue_edge"],
+                   check=True, stdout=subprocess.DEVNULL)
+    return build / "tests" / "bench" / "queue"
 
 
 def install_peers():
@@ -67,7 +68,10 @@ class Client:
         return line
 
     def go(self):
-        self.process.stdin.write("go\n")
+        self.tell("go")
+
+    def tell(self, line):
+        self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
 
     def result(self):
@@ -90,7 +94,7 @@ class Stand:
 
     def __init__(self, cluster):
         self.cluster = cluster
-        self.farm = farm_program()
+        self.programs = programs()
 
     def new(self, ips=5000, pending=0, ended=0, cooldown_s=0):
         return Stocked(self, self.cluster.new_database(template="tracepool"), ips, pending, ended, cooldown_s)
@@ -188,7 +192,10 @@ class Stocked:
                                                   "--seconds", seconds, "--payload", payload))
 
     def client(self, *words):
-        return Client([self.stand.farm, *words], self.database.url_as("tracepool_worker"))
+        return Client([self.stand.programs / "queue_farm", *words], self.database.url_as("tracepool_worker"))
+
+    def edge(self):
+        return Client([self.stand.programs / "queue_edge"], self.database.url_as("tracepool_edge"))
 
 
 @contextlib.contextmanager
