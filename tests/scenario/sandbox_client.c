@@ -100,7 +100,7 @@ static int try_ptrace(void)
 
 static int try_read_memory(void)
 {
-    return seen(syscall(SYS_process_vm_readv, getpid(), NULL, 0, NULL, 0, 0));
+    return seen(syscall(SYS_process_vm_readv, (long)getpid(), NULL, 0L, NULL, 0L, 0L));
 }
 
 static int try_kill_parent(void)
