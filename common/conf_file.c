@@ -18,6 +18,7 @@ struct reading {
     char seen[KEYS_MAX][NAME_MAX_BYTES];
     int nseen;
     bool failed;
+    int failure; /* errno of a read that failed */
     struct err *err;
 };
 
@@ -34,8 +35,13 @@ static char *next_line(char *out, int size, void *arg)
     char line[LINE_MAX_BYTES + 3];
     size_t len;
 
-    if (r->failed || !fgets(line, sizeof(line), r->file))
+    if (r->failed)
         return NULL;
+    errno = 0;
+    if (!fgets(line, sizeof(line), r->file)) {
+        r->failure = errno;
+        return NULL;
+    }
     r->line++;
     len = strlen(line);
     if (len == 0 || (line[len - 1] != '\n' && !feof(r->file)) || (int)len >= size) {
@@ -110,6 +116,9 @@ bool conf_read_file(struct conf *conf, const char *path, struct err *err)
         r->line = status;
         refuse(r, "neither [section] nor key = value");
     }
+    /* Then what came so far looks like a whole file. */
+    if (!r->failed && ferror(r->file))
+        r->failed = !err_set(err, ERR_BAD_SETTING, "settings file %.120s: %s", path, strerror(r->failure));
     ok = !r->failed;
     fclose(r->file);
     free(r);

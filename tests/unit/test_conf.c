@@ -113,6 +113,7 @@ static void sections_with_names_are_kept_as_lines(void **state)
 
     assert_null(load_ini(&conf, "[vast_provider acme]\nparams.zone = 12\nheaders.X-Key = hunter2\n"
                                 "[log]\nlevel = warn\n[vast_provider b]\nparams.zone = 13\n"));
+    assert_non_null(conf.named);
     assert_string_equal(conf.named->section, "vast_provider");
     assert_string_equal(conf.named->name, "acme");
     assert_string_equal(conf.named->key, "params.zone");
@@ -132,6 +133,17 @@ static void sections_with_names_are_kept_as_lines(void **state)
         if (!said || !strstr(said, bad[i][1]))
             fail_msg("\"%s\" does not say \"%s\"", said ? said : "nothing", bad[i][1]);
     }
+}
+
+/* A folder can be opened, and reading it fails. */
+static void a_file_that_can_not_be_read_is_not_an_empty_one(void **state)
+{
+    struct conf conf;
+    const char *said = load(&conf, "--config", "/");
+    (void)state;
+
+    assert_non_null(said);
+    assert_non_null(strstr(said, "settings file /: Is a directory"));
 }
 
 static void a_line_that_inih_would_cut_is_refused(void **state)
@@ -294,6 +306,7 @@ int main(void)
         cmocka_unit_test(units_are_read),
         cmocka_unit_test(complaints_name_place_value_and_range),
         cmocka_unit_test(sections_with_names_are_kept_as_lines),
+        cmocka_unit_test(a_file_that_can_not_be_read_is_not_an_empty_one),
         cmocka_unit_test(a_line_that_inih_would_cut_is_refused),
         cmocka_unit_test(secrets_come_by_environment_or_file),
         cmocka_unit_test(secrets_come_by_the_service_managers_folder),
