@@ -357,7 +357,8 @@ struct cdp *cdp_create(uv_loop_t *loop, int write_fd, int read_fd, size_t max_me
     uv_timer_init(loop, &c->timer);
     open_pipe(c, &c->out, write_fd);
     open_pipe(c, &c->in, read_fd);
-    uv_read_start((uv_stream_t *)&c->in, on_alloc, on_read);
+    if (uv_read_start((uv_stream_t *)&c->in, on_alloc, on_read) != 0)
+        abort();
     return c;
 }
 

@@ -164,7 +164,11 @@ static enum dom_result result_of(const struct dom *d)
 {
     if (!d->context->wellFormed)
         return DOM_MALFORMED;
-    return d->has_doctype ? DOM_DOCTYPE : DOM_READ;
+    if (d->has_doctype)
+        return DOM_DOCTYPE;
+    if (!d->root || d->context->errNo == XML_ERR_NO_MEMORY)
+        abort(); /* libxml2 without memory stops, and what it has read until then is well-formed to it */
+    return DOM_READ;
 }
 
 void dom_init(struct dom *d, struct str bytes)
