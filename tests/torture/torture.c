@@ -14,16 +14,23 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <iconv.h>
+#include <idn2.h>
+#include <jansson.h>
 #include <libpq-fe.h>
+#include <libxml/HTMLparser.h>
+#include <libxml/xpath.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
+#include <uv.h>
 
 static long calls, failing;
 static const char *count_file;
@@ -104,9 +111,17 @@ WRAP(DIR *, opendir, (const char *path), (path), NULL, EMFILE)
 WRAP(FILE *, fopen64, (const char *path, const char *mode), (path, mode), NULL, EMFILE)
 WRAP(FILE *, open_memstream, (char **text, size_t *len), (text, len), NULL, ENOMEM)
 WRAP(char *, realpath, (const char *path, char *to), (path, to), NULL, ENOENT)
+WRAP(struct dirent *, readdir64, (DIR *dir), (dir), NULL, EIO)
+WRAP(int, flock, (int fd, int how), (fd, how), -1, ENOLCK)
+WRAP(char *, fgets, (char *to, int n, FILE *from), (to, n, from), NULL, EIO)
+WRAP(int, fflush, (FILE *to), (to), EOF, ENOSPC)
+WRAP(int, memfd_create, (const char *name, unsigned flags), (name, flags), -1, EMFILE)
+WRAP(iconv_t, iconv_open, (const char *to, const char *from), (to, from), (iconv_t)-1, ENOMEM)
+WRAP(int, idn2_lookup_u8, (const uint8_t *from, uint8_t **to, int flags), (from, to, flags), IDN2_MALLOC, ENOMEM)
 
 WRAP(pid_t, fork, (void), (), -1, EAGAIN)
 WRAP(int, pipe2, (int fds[2], int flags), (fds, flags), -1, EMFILE)
+WRAP(int, dup2, (int from, int to), (from, to), -1, EBUSY)
 WRAP(int, socket, (int family, int type, int protocol), (family, type, protocol), -1, EMFILE)
 WRAP(int, socketpair, (int family, int type, int protocol, int fds[2]), (family, type, protocol, fds), -1, EMFILE)
 WRAP(int, connect, (int fd, const struct sockaddr *to, socklen_t n), (fd, to, n), -1, ECONNREFUSED)
@@ -116,6 +131,7 @@ WRAP(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t
 WRAP(int, getsockname, (int fd, struct sockaddr *to, socklen_t *n), (fd, to, n), -1, ENOBUFS)
 WRAP(ssize_t, send, (int fd, const void *from, size_t n, int flags), (fd, from, n, flags), -1, ECONNRESET)
 WRAP(ssize_t, recv, (int fd, void *to, size_t n, int flags), (fd, to, n, flags), -1, ECONNRESET)
+WRAP(int, shutdown, (int fd, int how), (fd, how), -1, ENOTCONN)
 
 WRAP(PGconn *, PQconnectStartParams, (const char *const *keys, const char *const *values, int more), (keys, values, more), NULL, ENOMEM)
 WRAP(PQconninfoOption *, PQconninfoParse, (const char *text, char **why), (text, why), NULL, ENOMEM)
@@ -125,6 +141,8 @@ WRAP(int, PQsendPrepare, (PGconn *c, const char *name, const char *sql, int n, c
 WRAP(int, PQsendQueryPrepared, (PGconn *c, const char *name, int n, const char *const *values, const int *lengths, const int *formats, int format), (c, name, n, values, lengths, formats, format), 0, ECONNRESET)
 WRAP(int, PQsendQueryParams, (PGconn *c, const char *sql, int n, const Oid *types, const char *const *values, const int *lengths, const int *formats, int format), (c, sql, n, types, values, lengths, formats, format), 0, ECONNRESET)
 WRAP(int, PQenterPipelineMode, (PGconn *c), (c), 0, ECONNRESET)
+WRAP(PostgresPollingStatusType, PQconnectPoll, (PGconn *c), (c), PGRES_POLLING_FAILED, ECONNREFUSED)
+WRAP(int, PQexitPipelineMode, (PGconn *c), (c), 0, ECONNRESET)
 WRAP(int, PQpipelineSync, (PGconn *c), (c), 0, ECONNRESET)
 WRAP(int, PQconsumeInput, (PGconn *c), (c), 0, ECONNRESET)
 WRAP(int, PQflush, (PGconn *c), (c), -1, ECONNRESET)
@@ -136,6 +154,30 @@ WRAP(CURLM *, curl_multi_init, (void), (), NULL, ENOMEM)
 WRAP(CURLMcode, curl_multi_add_handle, (CURLM *m, CURL *c), (m, c), CURLM_OUT_OF_MEMORY, ENOMEM)
 WRAP(CURLMcode, curl_multi_assign, (CURLM *m, curl_socket_t fd, void *p), (m, fd, p), CURLM_BAD_SOCKET, EBADF)
 WRAP(struct curl_slist *, curl_slist_append, (struct curl_slist *list, const char *s), (list, s), NULL, ENOMEM)
+
+WRAP(int, uv_loop_init, (uv_loop_t *l), (l), UV_ENOMEM, ENOMEM)
+WRAP(int, uv_async_init, (uv_loop_t *l, uv_async_t *h, uv_async_cb cb), (l, h, cb), UV_ENOMEM, ENOMEM)
+WRAP(int, uv_thread_create, (uv_thread_t *t, uv_thread_cb run, void *arg), (t, run, arg), UV_EAGAIN, EAGAIN)
+WRAP(int, uv_queue_work, (uv_loop_t *l, uv_work_t *w, uv_work_cb run, uv_after_work_cb after), (l, w, run, after), UV_ENOMEM, ENOMEM)
+WRAP(int, uv_getaddrinfo, (uv_loop_t *l, uv_getaddrinfo_t *r, uv_getaddrinfo_cb cb, const char *node, const char *service, const struct addrinfo *hints), (l, r, cb, node, service, hints), UV_ENOMEM, ENOMEM)
+WRAP(int, uv_poll_init, (uv_loop_t *l, uv_poll_t *h, int fd), (l, h, fd), UV_ENOMEM, ENOMEM)
+WRAP(int, uv_poll_start, (uv_poll_t *h, int events, uv_poll_cb cb), (h, events, cb), UV_ENOMEM, ENOMEM)
+WRAP(int, uv_read_start, (uv_stream_t *s, uv_alloc_cb alloc, uv_read_cb cb), (s, alloc, cb), UV_ENOTCONN, ENOTCONN)
+WRAP(int, uv_write, (uv_write_t *r, uv_stream_t *s, const uv_buf_t bufs[], unsigned n, uv_write_cb cb), (r, s, bufs, n, cb), UV_EPIPE, EPIPE)
+WRAP(int, uv_try_write, (uv_stream_t *s, const uv_buf_t bufs[], unsigned n), (s, bufs, n), UV_EPIPE, EPIPE)
+
+WRAP(json_t *, json_object, (void), (), NULL, ENOMEM)
+WRAP(json_t *, json_array, (void), (), NULL, ENOMEM)
+WRAP(json_t *, json_stringn, (const char *s, size_t n), (s, n), NULL, ENOMEM)
+WRAP(json_t *, json_integer, (json_int_t n), (n), NULL, ENOMEM)
+WRAP(json_t *, json_loadb, (const char *s, size_t n, size_t flags, json_error_t *why), (s, n, flags, why), NULL, ENOMEM)
+WRAP(char *, json_dumps, (const json_t *v, size_t flags), (v, flags), NULL, ENOMEM)
+WRAP(int, json_dump_callback, (const json_t *v, json_dump_callback_t cb, void *arg, size_t flags), (v, cb, arg, flags), -1, ENOMEM)
+
+WRAP(xmlParserCtxtPtr, xmlNewParserCtxt, (void), (), NULL, ENOMEM)
+WRAP(xmlDocPtr, xmlCtxtReadMemory, (xmlParserCtxtPtr c, const char *s, int n, const char *url, const char *encoding, int flags), (c, s, n, url, encoding, flags), NULL, ENOMEM)
+WRAP(xmlXPathContextPtr, xmlXPathNewContext, (xmlDocPtr d), (d), NULL, ENOMEM)
+WRAP(htmlParserCtxtPtr, htmlCreateMemoryParserCtxt, (const char *s, int n), (s, n), NULL, ENOMEM)
 /* clang-format on */
 
 /* Those with three dots. One word behind them is all that they are ever given. */
@@ -156,6 +198,43 @@ WRAP(struct curl_slist *, curl_slist_append, (struct curl_slist *list, const cha
     }
 WRAP_SETOPT(CURLcode, curl_easy_setopt, CURL, CURLoption, CURLE_OUT_OF_MEMORY)
 WRAP_SETOPT(CURLMcode, curl_multi_setopt, CURLM, CURLMoption, CURLM_OUT_OF_MEMORY)
+
+/* These own what they are given, also when they fail. */
+int __real_json_object_set_new(json_t *object, const char *key, json_t *value);
+int __wrap_json_object_set_new(json_t *object, const char *key, json_t *value);
+int __wrap_json_object_set_new(json_t *object, const char *key, json_t *value)
+{
+    if (!FAILS("json_object_set_new"))
+        return __real_json_object_set_new(object, key, value);
+    json_decref(value);
+    return -1;
+}
+
+int __real_json_array_append_new(json_t *array, json_t *value);
+int __wrap_json_array_append_new(json_t *array, json_t *value);
+int __wrap_json_array_append_new(json_t *array, json_t *value)
+{
+    if (!FAILS("json_array_append_new"))
+        return __real_json_array_append_new(array, value);
+    json_decref(value);
+    return -1;
+}
+
+int __real_fcntl64(int fd, int what, ...);
+int __wrap_fcntl64(int fd, int what, ...);
+int __wrap_fcntl64(int fd, int what, ...)
+{
+    va_list more;
+    long value;
+
+    va_start(more, what);
+    value = va_arg(more, long);
+    va_end(more);
+    if (!FAILS("fcntl64"))
+        return __real_fcntl64(fd, what, value);
+    errno = EMFILE;
+    return -1;
+}
 
 int __real_open64(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...);
