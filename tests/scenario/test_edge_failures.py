@@ -141,6 +141,12 @@ def test_the_parent_is_killed_under_clicks(db, edge):
     crowd.expect_rows(db)
 
 
+def refuses(port):
+    """By a socket of its own each time: one that was connected once says so for ever."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
+
+
 def test_a_new_parent_listens_while_its_predecessors_children_still_ship(db, edge):
     """The clicks of a dead parent's children go on being shipped, or wait for a database; new clicks do not wait for that."""
     add_offer(db)
@@ -151,8 +157,7 @@ def test_a_new_parent_listens_while_its_predecessors_children_still_ship(db, edg
             assert first.click(f"offer=o&n={n}")[0] == 302
         first.program.process.kill()
         first.program.wait()
-        with socket.socket() as probe:
-            farm.wait_for(lambda: probe.connect_ex(("127.0.0.1", first.port)) == errno.ECONNREFUSED, "the end of its socket")
+        farm.wait_for(lambda: refuses(first.port), "the end of its socket")
         second = edge(ports=first)
         assert second.click("offer=o&n=10")[0] == 302
         assert not all(farm.is_gone(pid) for pid in children), "somebody was still shipping"
