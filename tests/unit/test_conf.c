@@ -119,6 +119,7 @@ static void sections_with_names_are_kept_as_lines(void **state)
     assert_string_equal(conf.named->key, "params.zone");
     assert_string_equal(conf.named->value, "12");
     assert_non_null(strstr(conf.named->where, ":2"));
+    assert_true(conf.named->next && conf.named->next->next);
     assert_string_equal(conf.named->next->next->name, "b");
     assert_string_equal(conf.log_level, "warn");
     conf_print(&conf, to);
