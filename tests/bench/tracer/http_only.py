@@ -56,7 +56,7 @@ def clients(build, peers, port):
     """name: (how it traces, its share of the traces of a cell: slow ones get fewer)."""
     found = {"ours": (lambda n, traces: ask([build / "tracer_load", "http", port, n, traces, "http://h0.test/click/", REQUESTS]), 1)}
     if peers:
-        for name in ("undici", "undici-tunnel", "got"):
+        for name in ("undici", "undici-tunnel", "undici-client", "got"):
             found[name] = (lambda n, traces, name=name: ask(["node", "peers.mjs", name, port, n, traces], cwd=peers), 0.15)
     found["curl"] = (lambda n, traces: curl(port, n, traces), 0.04)
     return found
@@ -74,7 +74,7 @@ def one_round(found, web, at_once, traces):
 
 
 def ratios(round_):
-    """Ours against the better of undici's two ways, within one round."""
+    """Ours against the better of undici's two ways to use a proxy, within one round."""
     ways = [round_[name] for name in ("undici", "undici-tunnel") if name in round_]
     if not ways:
         return {}

@@ -1,20 +1,26 @@
 // The same traces with undici or got: hop by hop, each recorded, through a proxy agent of the trace's own.
 //
-//   node peers.mjs undici|undici-tunnel|got PORT AT_ONCE TRACES     prints name=value pairs when all have ended
+//   node peers.mjs undici|undici-tunnel|undici-client|got PORT AT_ONCE TRACES     prints name=value pairs when all have ended
 import { createRequire } from 'node:module';
 const [kind, port, atOnce, traces] = [process.argv[2], ...process.argv.slice(3).map(Number)];
 const proxy = `http://127.0.0.1:${port}`;
 const accept = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
 
-const kinds = {  // undici's own default is a tunnel, even for http
+// undici's own default is a tunnel, even for http; for each host it opens a connection of its own to the proxy. undici-client is
+// its bare Client, told to send what a proxy wants: one connection a trace, and nothing that could reach an https target.
+const kinds = {
   async undici() {
-    const { request, ProxyAgent } = await import('undici');
+    const { request, Client, ProxyAgent } = await import('undici');
     return (id) => {
       const token = 'Basic ' + Buffer.from(`user${id}:secret`).toString('base64');
-      const dispatcher = new ProxyAgent({ uri: proxy, token, proxyTunnel: kind === 'undici-tunnel' });
+      const bare = kind === 'undici-client' && new Client(proxy);
+      const dispatcher = bare || new ProxyAgent({ uri: proxy, token, proxyTunnel: kind === 'undici-tunnel' });
       return {
         async get(url, cookie) {
-          const answer = await request(url, { dispatcher, headers: { 'user-agent': 'peer/undici', accept, ...cookie } });
+          const headers = { 'user-agent': 'peer/undici', accept, ...cookie };
+          const answer = bare
+            ? await bare.request({ method: 'GET', path: url, headers: { host: new URL(url).host, 'proxy-authorization': token, ...headers } })
+            : await request(url, { dispatcher, headers });
           await answer.body.text();
           return { status: answer.statusCode, location: answer.headers.location, cookies: answer.headers['set-cookie'] };
         },
@@ -66,7 +72,7 @@ async function run(open, count) {
 }
 
 const open = await kinds[kind.split('-')[0]]();
-await run(open, 50);  // compiled by now
+await run(open, Math.max(atOnce, traces / 10));  // compiled by now, and every slot has been used once
 const began = process.hrtime.bigint(), cpu = process.cpuUsage();
 const good = await run(open, traces);
 const seconds = Number(process.hrtime.bigint() - began) / 1e9, used = process.cpuUsage(cpu);
