@@ -1,7 +1,7 @@
 -- What a person writes into active_trace_requests takes effect: this trigger completes it.
 --
--- Functions raise revision with every change and insert with 1, so the WHEN clauses below cost them one comparison and this body
--- never runs for them. An UPDATE that leaves revision alone is a person's (or an old script's):
+-- Functions raise revision with every change and insert with 1, so the WHEN clauses below cost them one comparison and
+-- this body never runs for them. An INSERT or UPDATE that leaves revision alone is a person's (or an old script's):
 --   status = 'pending'       requeues: claimable now, with a fresh count of retries
 --   status = a final one     ends it: no worker claims it, and a worker that has it gets its late result refused;
 --                            the IP comes back when that worker's lease ends
@@ -33,7 +33,8 @@ BEGIN
   ELSE
     NEW.next_attempt_at := NULL;
   END IF;
-  IF v_changed AND NEW.status NOT IN ('pending', 'processing') THEN
+  -- An ended request that is written down with its end (deploy/moving) stays as it was.
+  IF v_changed AND NEW.status NOT IN ('pending', 'processing') AND (TG_OP = 'UPDATE' OR NEW.completed_at IS NULL) THEN
     NEW.completed_at := coalesce(NEW.completed_at, v_now);
     NEW.total_time_ms := coalesce(NEW.total_time_ms, ms_between(NEW.started_at, NEW.completed_at));
   END IF;
