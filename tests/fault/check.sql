@@ -104,7 +104,7 @@ SELECT p.ip_address || ' is ' || p.status || ', healthy: ' || p.is_healthy
 SELECT p.ip_address || ': ' || p.total_uses || ' uses, ' || count(a.*) || ' attempts'
   FROM public.ip_rotation_pool p
   LEFT JOIN public.trace_attempts a USING (ip_address)
- GROUP BY p.id
+ GROUP BY p.ip_address
 HAVING p.total_uses <> count(a.*) OR p.success_count + p.failure_count > p.total_uses
  UNION ALL
 SELECT r.cid || ': attempt ' || r.attempt || ', ' || r.retry_count || ' retries, ' || count(a.*) || ' attempts'
