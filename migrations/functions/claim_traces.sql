@@ -67,8 +67,8 @@ BEGIN
     v_waiting := ARRAY(SELECT t.ctid FROM active_trace_requests t WHERE t.next_attempt_at IS NOT NULL
                         ORDER BY t.target_country, t.next_attempt_at LIMIT 2);
     IF cardinality(v_waiting) = 1 THEN
-      -- A click wakes a whole idle farm. Whoever is second leaves before locking an IP, so the others write nothing.
-      IF NOT pg_try_advisory_xact_lock(hashtext('tracepool claim_one')) THEN
+      -- A click wakes a whole idle farm. Whoever is second at this one leaves before locking an IP, so the others write nothing.
+      IF NOT pg_try_advisory_xact_lock(hashtextextended('tracepool claim_one ' || v_waiting[1], 0)) THEN
         RETURN;
       END IF;
       RETURN QUERY SELECT * FROM claim_one(v_waiting[1], p_worker, v_now, v_lease_end, p_batch);
