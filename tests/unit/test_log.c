@@ -66,17 +66,25 @@ static void urls_lose_credentials_and_values(void **state)
     assert_non_null(strstr(captured, "gclid"));
 }
 
-static void json_is_an_object_a_line(void **state)
+/* What emit logs in JSON, which is one object. The caller's. */
+static json_t *json_line(void (*emit)(void))
 {
     struct err err;
-    SCOPED(json_t) line = NULL;
-    (void)state;
+    json_t *line;
 
     log_init(LOG_INFO, LOG_JSON, "worker.3");
-    capture(emit_all_types);
+    capture(emit);
     log_init(LOG_INFO, LOG_LOGFMT, "test");
     line = json_parse(str_from(captured), &err);
     assert_non_null(line);
+    return line;
+}
+
+static void json_is_an_object_a_line(void **state)
+{
+    SCOPED(json_t) line = json_line(emit_all_types);
+    (void)state;
+
     assert_str(json_get_str(line, "event", STR("")), "trace.done");
     assert_int_equal(json_get_int(line, "hops", 0), 4);
     assert_str(json_get_str(line, "why", STR("")), "a \"quoted\"\nthing");
@@ -100,15 +108,9 @@ static void an_overlong_value_costs_itself_only(void **state)
 
 static void an_overlong_value_leaves_json_what_it_is(void **state)
 {
-    SCOPED(json_t) line = NULL;
-    struct err err;
+    SCOPED(json_t) line = json_line(emit_too_long);
     (void)state;
 
-    log_init(LOG_INFO, LOG_JSON, "edge");
-    capture(emit_too_long);
-    log_init(LOG_INFO, LOG_LOGFMT, "test");
-    line = json_parse(str_from(captured), &err);
-    assert_non_null(line);
     assert_true(json_get_str(line, "text", STR("")).len > 0);
     assert_int_equal(json_get_int(line, "last", 0), 2);
 }
@@ -125,16 +127,11 @@ static void emit_any_bytes(void)
 static void any_bytes_are_text_in_the_log(void **state)
 {
     SCOPED(json_t) line = NULL;
-    struct err err;
     (void)state;
 
     capture(emit_any_bytes);
     assert_non_null(strstr(captured, "offer=\"\xef\xbf\xbd\\u001b[2J\\u009b2J"));
-    log_init(LOG_INFO, LOG_JSON, "edge");
-    capture(emit_any_bytes);
-    log_init(LOG_INFO, LOG_LOGFMT, "test");
-    line = json_parse(str_from(captured), &err);
-    assert_non_null(line);
+    line = json_line(emit_any_bytes);
     assert_int_equal(json_get_int(line, "us", 0), 7);
 }
 
