@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """A gateway with many users, each with an exit address of its own, that keeps a ledger and misbehaves when told to.
 
-    proxies.py LEDGER PASSWORD_FILE       listens on GATEWAY; prints `ready`; serves until stdin ends
+    proxies.py LEDGER PASSWORD_FILE       listens on GATEWAY, PORTS; prints `ready`; serves until stdin ends
 
-A user is an entry of the pool (u0, u1, ...); exit_of(user) is the address that targets see. A line on stdin is a JSON
-object {"users": [...], "how": HOW, "seconds": S}:
+A user is an entry of the pool (u0, u1, ...); exit_of(user) is the address that targets see, and port_of(user) where the gateway
+serves it: one port for all would have no local ports left to connect from, at some 470 connections a second (each is remembered
+for a minute). A line on stdin is a JSON object {"users": [...], "how": HOW, "seconds": S}:
 
     die       ends the connection in the middle of the answer      drip    a byte a second
     hang      takes the request and never answers                  refuse  407
@@ -23,7 +24,7 @@ import urllib.parse
 
 from world import WEB, keep, send, trickle
 
-GATEWAY, PORT = "93.184.216.1", 7000
+GATEWAY, PORTS = "93.184.216.1", range(7000, 7008)
 EXITS = "93.185.{}.{}"
 NAMES = ".test"
 FOREIGN_PAGE = b"<!doctype html><title>not it</title><p>This page was made by the proxy and by nobody else.</p>"
@@ -33,6 +34,10 @@ PATIENCE_S = 120
 def exit_of(user):
     number = int(user[1:])
     return EXITS.format(number // 250, 1 + number % 250)
+
+
+def port_of(user):
+    return PORTS[int(user[1:]) % len(PORTS)]
 
 
 class Gateway:
@@ -147,13 +152,14 @@ async def main():
     password = pathlib.Path(sys.argv[2]).read_text(encoding="utf-8").strip()
     with open(sys.argv[1], "a", encoding="utf-8") as ledger:
         gateway = Gateway(ledger, password)
-        server = await asyncio.start_server(gateway.serve, GATEWAY, PORT, limit=1 << 22, backlog=1024)
+        servers = [await asyncio.start_server(gateway.serve, GATEWAY, port, limit=1 << 22, backlog=1024) for port in PORTS]
         orders = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
         print("ready", flush=True)
         while line := await orders.readline():
             gateway.told(line)
-        server.close()
+        for server in servers:
+            server.close()
 
 
 if __name__ == "__main__":

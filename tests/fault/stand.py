@@ -22,7 +22,7 @@ import ledger
 import netspace
 from cluster import Cluster
 from load import OFFERS
-from proxies import GATEWAY, PORT, exit_of
+from proxies import GATEWAY, exit_of, port_of
 from world import PRIVATE, TRACKER, WEB
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -162,10 +162,10 @@ class Stand:
         run("UPDATE trace_policy SET cooldown_s = %s, retry_backoff_s = 0.5, unhealthy_after = 5, probe_pause_s = 5, probe_pause_max_s = 10, "
             "tracking_retry_s = 0.2", self.options.cooldown_s)
         run("INSERT INTO proxy_providers (provider, host_template, port_template, user_template, secret_name) "
-            "VALUES ('gateway', %s, %s, '{ip}', 'gateway')", GATEWAY, str(PORT))
+            "VALUES ('gateway', %s, '{port}', '{ip}', 'gateway')", GATEWAY)
         for number in range(self.options.ips):
             user, country = f"u{number}", ("de", "fr")[number % 2] if number % 5 == 0 else "us"
-            run("INSERT INTO ip_rotation_pool (ip_address, country, provider) VALUES (%s, %s, 'gateway')", user, country)
+            run("INSERT INTO ip_rotation_pool (ip_address, ip_port, country, provider) VALUES (%s, %s, %s, 'gateway')", user, str(port_of(user)), country)
             self.exits[user] = exit_of(user)
         for proxy in self.tinyproxies:
             run("INSERT INTO ip_rotation_pool (ip_address, ip_port, country, provider) VALUES (%s, %s, 'us', 'other')", proxy.address, str(proxy.port))
