@@ -9,7 +9,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/metrics.h"
-#include "common/pg/conn.h"
+#include "common/pg/open.h"
 #include "edge/heartbeat.h"
 #include "edge/pages.h"
 #include "edge/queries.h"
@@ -133,8 +133,7 @@ static void finish(struct serve *s)
     ship_stop(s->ship);
     offers_feed_stop(s->feed);
     pg_destroy(s->pg, NULL, NULL);
-    if (s->listener)
-        pg_destroy(s->listener, NULL, NULL);
+    pg_destroy(s->listener, NULL, NULL);
     spool_destroy(s->spool, NULL, NULL);
 }
 
@@ -230,39 +229,22 @@ static bool start_spool(struct serve *s, struct err *err)
 static void start_database(struct serve *s)
 {
     static const char *const channels[] = {"tracepool_offers", NULL};
-    const struct conf *conf = s->conf;
-    bool has_listener = conf->database_listen_url[0] != '\0';
     char name[NAME_MAX_BYTES];
-    struct pg_options options = {
-        .loop = &s->loop,
-        .url = conf->database_url,
-        .application_name = name,
-        .queries = edge_queries,
-        .nqueries = edge_nqueries,
-        .channels = has_listener || conf->database_pooled ? NULL : channels,
-        .pooled = conf->database_pooled,
-        .connect_timeout_ms = conf->database_connect_timeout_ms,
-        .query_timeout_ms = conf->database_query_timeout_ms,
-        .schema_version = TRACEPOOL_SCHEMA,
-        .arg = s,
-        .on_up = on_up,
-        .on_down = on_down,
-        .on_notify = on_notify,
-    };
 
     snprintf(name, sizeof(name), "tracepool-edge %s", s->child->incarnation);
-    s->pg = pg_create(&options);
-    if (!has_listener)
-        return;
-    options.url = conf->database_listen_url;
-    options.queries = NULL;
-    options.nqueries = 0;
-    options.channels = channels;
-    options.pooled = false;
-    options.schema_version = 0;
-    options.on_up = on_listener_up;
-    options.on_down = NULL;
-    s->listener = pg_create(&options);
+    s->pg = pg_open(s->conf,
+                    (struct pg_options){
+                        .loop = &s->loop,
+                        .application_name = name,
+                        .queries = edge_queries,
+                        .nqueries = edge_nqueries,
+                        .channels = channels,
+                        .arg = s,
+                        .on_up = on_up,
+                        .on_down = on_down,
+                        .on_notify = on_notify,
+                    },
+                    (struct pg_listener_events){.on_up = on_listener_up}, &s->listener);
 }
 
 static struct httpd *listen_on(struct serve *s, enum serve_fd fd, int64_t max_body,

@@ -64,8 +64,10 @@ static int run(const struct conf *conf, void (*work)(struct check *c))
     struct check c = {.conf = conf, .work = work};
     const struct db_events events = {.arg = &c, .on_up = on_up, .on_down = on_down};
 
+    struct pg *listener; /* none: it listens to nothing */
+
     uv_loop_init(&c.loop);
-    c.db = db_open(conf, &c.loop, &events);
+    c.db = db_open(conf, &c.loop, &events, &listener);
     uv_run(&c.loop, UV_RUN_DEFAULT);
     loop_finish(&c.loop);
     json_decref(c.status);

@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/pg/open.h"
 
 #define QUERIES_DEFINE
 #include "monitor/queries_monitor.h"
@@ -13,6 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { APPLICATION_MAX = 160 };
 
 static const char *const channels[] = {"tracepool_batches", NULL};
 
@@ -28,56 +31,31 @@ const char *db_incarnation(void)
     return text;
 }
 
-static struct pg_options base_options(const struct conf *conf, uv_loop_t *loop,
-                                      const struct db_events *events)
-{
-    static char application_name[160];
-
-    snprintf(application_name, sizeof(application_name), "tracepool-monitor %s", db_incarnation());
-    return (struct pg_options){
-        .loop = loop,
-        .url = conf->database_url,
-        .application_name = application_name,
-        .pooled = conf->database_pooled,
-        .connect_timeout_ms = conf->database_connect_timeout_ms,
-        .query_timeout_ms = conf->database_query_timeout_ms,
-        .schema_version = TRACEPOOL_SCHEMA,
-        .arg = events->arg,
-        .on_up = events->on_up,
-        .on_down = events->on_down,
-        .on_notify = events->on_notify,
-    };
-}
-
-struct pg *db_open(const struct conf *conf, uv_loop_t *loop, const struct db_events *events)
-{
-    struct pg_options options = base_options(conf, loop, events);
-
-    options.queries = queries;
-    options.nqueries = Q_COUNT;
-    if (!*conf->database_listen_url && events->on_notify)
-        options.channels = channels;
-    return pg_create(&options);
-}
-
 static void on_listener_down(void *arg, const struct err *err)
 {
     (void)arg;
     db_log_down(err);
 }
 
-struct pg *db_open_listener(const struct conf *conf, uv_loop_t *loop, const struct db_events *events)
+struct pg *db_open(const struct conf *conf, uv_loop_t *loop, const struct db_events *events,
+                   struct pg **listener)
 {
-    struct pg_options options = base_options(conf, loop, events);
+    char application_name[APPLICATION_MAX];
 
-    if (!*conf->database_listen_url)
-        return NULL;
-    options.url = conf->database_listen_url;
-    options.pooled = false;
-    options.channels = channels;
-    options.on_up = NULL;
-    options.on_down = on_listener_down;
-    return pg_create(&options);
+    snprintf(application_name, sizeof(application_name), "tracepool-monitor %s", db_incarnation());
+    return pg_open(conf,
+                   (struct pg_options){
+                       .loop = loop,
+                       .application_name = application_name,
+                       .queries = queries,
+                       .nqueries = Q_COUNT,
+                       .channels = events->on_notify ? channels : NULL,
+                       .arg = events->arg,
+                       .on_up = events->on_up,
+                       .on_down = events->on_down,
+                       .on_notify = events->on_notify,
+                   },
+                   (struct pg_listener_events){.on_down = on_listener_down}, listener);
 }
 
 static const char *advice_for(const struct err *err)

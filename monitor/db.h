@@ -14,10 +14,12 @@ struct db_events {
     void (*on_notify)(void *arg, const char *channel, const char *payload);
 };
 
-/* The connection that all queries go through; it listens too, when nothing better is configured. */
-struct pg *db_open(const struct conf *conf, uv_loop_t *loop, const struct db_events *events);
-/* A connection that only listens, or NULL when db_open's does, or when LISTEN cannot work. */
-struct pg *db_open_listener(const struct conf *conf, uv_loop_t *loop, const struct db_events *events);
+/*
+ * The connection that all queries go through; with on_notify it listens too, unless database.listen_url is
+ * set: then *listener is a second one that only listens, else NULL.
+ */
+struct pg *db_open(const struct conf *conf, uv_loop_t *loop, const struct db_events *events,
+                   struct pg **listener);
 
 /* One line, at most once a minute for each kind of trouble, with what a person can do. */
 void db_log_down(const struct err *err);

@@ -60,8 +60,7 @@ static void connect_database(struct monitor *m)
 {
     const struct db_events events = {.arg = m, .on_up = on_up, .on_down = on_down, .on_notify = on_notify};
 
-    m->db = db_open(m->conf, m->loop, &events);
-    m->listener = db_open_listener(m->conf, m->loop, &events);
+    m->db = db_open(m->conf, m->loop, &events, &m->listener);
 }
 
 static void listen_for_calls(struct monitor *m, int fd)

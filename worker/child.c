@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/pg/files.h"
+#include "common/pg/open.h"
 #include "worker/queries.h"
 
 #include <assert.h>
@@ -115,38 +116,22 @@ static void on_notify(void *arg, const char *channel, const char *payload)
 
 static void connect_database(struct child *c)
 {
-    const struct conf *conf = c->conf;
-    bool has_listen_url = conf->database_listen_url[0] != '\0';
     char name[APPLICATION_MAX];
-    struct pg_options options = {
-        .loop = &c->loop,
-        .url = conf->database_url,
-        .application_name = name,
-        .queries = worker_queries,
-        .nqueries = worker_nqueries,
-        .channels = has_listen_url ? NULL : channels,
-        .pooled = conf->database_pooled,
-        .connect_timeout_ms = conf->database_connect_timeout_ms,
-        .query_timeout_ms = conf->database_query_timeout_ms,
-        .schema_version = TRACEPOOL_SCHEMA,
-        .arg = c,
-        .on_up = on_up,
-        .on_down = on_down,
-        .on_notify = on_notify,
-    };
 
     snprintf(name, sizeof(name), "tracepool-worker %s", c->me->incarnation);
-    c->pg = pg_create(&options);
-    if (!has_listen_url)
-        return;
-    options.url = conf->database_listen_url;
-    options.channels = channels;
-    options.queries = NULL;
-    options.nqueries = 0;
-    options.pooled = false;
-    options.schema_version = 0;
-    options.on_up = on_listen_up;
-    c->listen = pg_create(&options);
+    c->pg = pg_open(c->conf,
+                    (struct pg_options){
+                        .loop = &c->loop,
+                        .application_name = name,
+                        .queries = worker_queries,
+                        .nqueries = worker_nqueries,
+                        .channels = channels,
+                        .arg = c,
+                        .on_up = on_up,
+                        .on_down = on_down,
+                        .on_notify = on_notify,
+                    },
+                    (struct pg_listener_events){.on_up = on_listen_up, .on_down = on_down}, &c->listen);
 }
 
 /* --- draining -------------------------------------------------------------------------------- */
@@ -274,8 +259,7 @@ static void finish(struct child *c)
     modes_close(&c->modes);
     ads_close(&c->ads);
     pg_destroy(c->pg, NULL, NULL);
-    if (c->listen)
-        pg_destroy(c->listen, NULL, NULL);
+    pg_destroy(c->listen, NULL, NULL);
     loop_finish(&c->loop);
     secrets_finish(&c->secrets);
 }

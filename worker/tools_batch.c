@@ -5,7 +5,7 @@
 
 #include "common/json.h"
 #include "common/loop.h"
-#include "common/pg/conn.h"
+#include "common/pg/open.h"
 #include "common/pg/row.h"
 #include "worker/queries.h"
 #include "worker/queries_worker.h"
@@ -189,35 +189,19 @@ static void on_patience_over(uv_timer_t *timer)
 
 static void connect_database(struct batch_run *b)
 {
-    const struct conf *conf = b->conf;
-    bool has_listen_url = conf->database_listen_url[0] != '\0';
-    struct pg_options options = {
-        .loop = &b->loop,
-        .url = conf->database_url,
-        .application_name = "tracepool-worker run-batch",
-        .queries = worker_queries,
-        .nqueries = worker_nqueries,
-        .channels = has_listen_url ? NULL : channels,
-        .pooled = conf->database_pooled,
-        .connect_timeout_ms = conf->database_connect_timeout_ms,
-        .query_timeout_ms = conf->database_query_timeout_ms,
-        .schema_version = TRACEPOOL_SCHEMA,
-        .arg = b,
-        .on_up = on_up,
-        .on_down = on_down,
-        .on_notify = on_notify,
-    };
-
-    b->pg = pg_create(&options);
-    if (!has_listen_url)
-        return;
-    options.url = conf->database_listen_url;
-    options.channels = channels;
-    options.queries = NULL;
-    options.nqueries = 0;
-    options.pooled = false;
-    options.schema_version = 0;
-    b->listen = pg_create(&options);
+    b->pg = pg_open(b->conf,
+                    (struct pg_options){
+                        .loop = &b->loop,
+                        .application_name = "tracepool-worker run-batch",
+                        .queries = worker_queries,
+                        .nqueries = worker_nqueries,
+                        .channels = channels,
+                        .arg = b,
+                        .on_up = on_up,
+                        .on_down = on_down,
+                        .on_notify = on_notify,
+                    },
+                    (struct pg_listener_events){.on_up = on_up, .on_down = on_down}, &b->listen);
 }
 
 static void run(struct batch_run *b)
@@ -233,8 +217,7 @@ static void run(struct batch_run *b)
     uv_close((uv_handle_t *)&b->look, NULL);
     uv_close((uv_handle_t *)&b->patience, NULL);
     pg_destroy(b->pg, NULL, NULL);
-    if (b->listen)
-        pg_destroy(b->listen, NULL, NULL);
+    pg_destroy(b->listen, NULL, NULL);
     loop_finish(&b->loop);
 }
 
