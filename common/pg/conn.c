@@ -198,14 +198,44 @@ int pg_queued(const struct pg *pg)
     return pg->queue.length + pg->refused.length;
 }
 
-void pg_send(struct pg *pg, int q, const char *const *values, int64_t timeout_ms, pg_done_cb done, void *arg)
+/* The query that was queued last, unless it is at the server already or joined to another. */
+static struct pg_work *joinable(const struct pg *pg)
 {
-    assert(q >= 0 && q < pg->options.nqueries);
+    struct pg_work *last = pg->queue.last;
+
+    return pg->queue.length > pg->in_flight && !last->is_joined ? last : NULL;
+}
+
+static void enqueue(struct pg *pg, struct pg_work *w)
+{
     bool accepted = pg->is_up && pg->queue.length < pg->options.max_queued;
-    int64_t patience = timeout_ms ? timeout_ms : pg->options.query_timeout_ms;
-    struct pg_work *w = pg_work_create(&pg->options.queries[q], q, values, patience, done, arg);
 
     pg_queue_push(accepted ? &pg->queue : &pg->refused, w);
     if (pg->state != PG_CLOSING && (!accepted || pg->state == PG_READY))
         uv_timer_start(&pg->kick, on_kick, 0, 0);
+}
+
+static struct pg_work *work_for(const struct pg *pg, int q, const char *const *values, int64_t timeout_ms,
+                                pg_done_cb done, void *arg)
+{
+    int64_t patience = timeout_ms ? timeout_ms : pg->options.query_timeout_ms;
+
+    assert(q >= 0 && q < pg->options.nqueries);
+    return pg_work_create(&pg->options.queries[q], q, values, patience, done, arg);
+}
+
+void pg_send(struct pg *pg, int q, const char *const *values, int64_t timeout_ms, pg_done_cb done, void *arg)
+{
+    enqueue(pg, work_for(pg, q, values, timeout_ms, done, arg));
+}
+
+void pg_send_joined(struct pg *pg, int q, const char *const *values, int64_t timeout_ms, pg_done_cb done,
+                    void *arg)
+{
+    struct pg_work *w = work_for(pg, q, values, timeout_ms, done, arg), *before = joinable(pg);
+
+    w->is_joined = before != NULL;
+    if (before && w->timeout_ms > before->timeout_ms)
+        before->timeout_ms = w->timeout_ms; /* the first one's deadline is the pair's */
+    enqueue(pg, w);
 }

@@ -105,19 +105,22 @@ static void describe_refusal(const PGresult *res, struct err *err)
     err_set(err, ERR_DATABASE, "%s", text ? text : PQresultErrorMessage(res));
 }
 
-/* The one that was at the server has its answer. */
-static void answer_first(struct pg *pg)
+/* Those that were at the server have their answers: all of them did what they should, or none. */
+static void answer_sent(struct pg *pg)
 {
     struct err err = {.code = ERR_OK};
-    PGresult *res = TAKE(pg->result);
-    ExecStatusType status = PQresultStatus(res);
+    PGresult *last = TAKE(pg->result), *earlier = TAKE(pg->earlier);
+    PGresult *others = pg_is_error(last) ? NULL : earlier;
+    int n = pg->in_flight, at = n > 1 ? pg->nresults : n;
 
-    pg->in_flight = false;
+    pg->in_flight = 0;
     metrics_observe_us(METRIC_DB_QUERY_SECONDS, loop_now_us() - pg->sent_us);
-    if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
-        describe_refusal(res, &err);
-    pg_queue_answer_first(&pg->queue, res, &err);
-    PQclear(res);
+    if (pg_is_error(last))
+        describe_refusal(last, &err);
+    for (int i = 1; i <= n; i++)
+        pg_queue_answer_first(&pg->queue, i == at ? last : others, &err);
+    PQclear(last);
+    PQclear(earlier);
 }
 
 static enum pg_event enter_ready(struct pg *pg)
@@ -127,15 +130,15 @@ static enum pg_event enter_ready(struct pg *pg)
     if (!pg->is_up)
         come_up(pg);
     if (pg->in_flight)
-        answer_first(pg);
+        answer_sent(pg);
     return pg->queue.length ? PG_EV_QUERY : PG_EV_WAIT;
 }
 
 static enum pg_event enter_busy(struct pg *pg)
 {
-    pg->in_flight = true;
+    pg->in_flight = pg_queue_together(&pg->queue);
     pg_arm(pg, pg->queue.first->timeout_ms);
-    return pg_wire_send(pg, pg->queue.first);
+    return pg_wire_send(pg);
 }
 
 /* Half to all of a pause that doubles, so that a farm does not come back in step. */
@@ -165,14 +168,16 @@ static void tear_down(struct pg *pg)
     pg->is_up = false;
 }
 
-/* The one at the server learns why; whether it was carried out nobody knows. */
+/* Those at the server learn why; whether they were carried out nobody knows. */
 static void answer_in_flight(struct pg *pg, const struct err *err)
 {
-    if (!pg->in_flight)
-        return;
-    pg->in_flight = false;
-    metrics_add(METRIC_DB_ERRORS, 1);
-    pg_queue_answer_first(&pg->queue, NULL, err);
+    int n = pg->in_flight;
+
+    pg->in_flight = 0;
+    if (n > 0)
+        metrics_add(METRIC_DB_ERRORS, 1);
+    for (int i = 0; i < n; i++)
+        pg_queue_answer_first(&pg->queue, NULL, err);
 }
 
 static enum pg_event enter_waiting(struct pg *pg)

@@ -56,6 +56,7 @@ int pg_transition(enum pg_state state, enum pg_event event);
 struct pg_work {
     struct pg_work *next;
     int query;
+    bool is_joined; /* one transaction with the one before it */
     int64_t timeout_ms;
     pg_done_cb done;
     void *arg;
@@ -75,7 +76,7 @@ struct pg {
     bool is_up;
     bool is_stepping;    /* a callback of ours is being run from pg_step */
     bool wants_close;    /* pg_destroy was called from such a callback */
-    bool in_flight;      /* the first of the queue is at the server */
+    int in_flight;       /* so many of the queue are at the server: two, where they are joined */
     struct err err;      /* of this attempt: why the connection goes down */
     struct err why_down; /* of the last one that ended */
     char notice[120];    /* the server's last FATAL notice: says why it hung up */
@@ -91,7 +92,8 @@ struct pg {
 
     PGconn *conn;
     struct pg_watch *watch;
-    PGresult *result; /* of what the state asked for: the first error, or the last one */
+    PGresult *result;  /* of what the state asked for: the first error, or the last one */
+    PGresult *earlier; /* the one before it: of two joined queries, the first's */
     int nresults;
     int64_t sent_us;
 
@@ -123,7 +125,8 @@ enum pg_event pg_wire_connect(struct pg *pg);
 enum pg_event pg_wire_ask_version(struct pg *pg);
 enum pg_event pg_wire_prepare(struct pg *pg);
 enum pg_event pg_wire_listen(struct pg *pg);
-enum pg_event pg_wire_send(struct pg *pg, const struct pg_work *work);
+/* The first of the queue, and the second where that is joined to it. */
+enum pg_event pg_wire_send(struct pg *pg);
 /* Watches for what the server says on its own. */
 void pg_wire_idle(struct pg *pg);
 /* Takes what has come so far, without waiting; delivers notifications, whose callback may destroy pg. */
@@ -141,6 +144,8 @@ bool pg_is_error(const PGresult *res);
 NODISCARD struct pg_work *pg_work_create(const struct query *query, int index, const char *const *values,
                                          int64_t timeout_ms, pg_done_cb done, void *arg);
 void pg_queue_push(struct pg_queue *queue, struct pg_work *work);
+/* How many of the queue's first belong together: 2 for a joined pair, else 1. The queue is not empty. */
+int pg_queue_together(const struct pg_queue *queue);
 /* Answers the first one and forgets it. res may be NULL. */
 void pg_queue_answer_first(struct pg_queue *queue, PGresult *res, const struct err *err);
 /* Answers those that are in it now, not those that their callbacks add. */

@@ -46,6 +46,11 @@ void pg_queue_push(struct pg_queue *queue, struct pg_work *work)
     queue->length++;
 }
 
+int pg_queue_together(const struct pg_queue *queue)
+{
+    return queue->first->next && queue->first->next->is_joined ? 2 : 1;
+}
+
 static struct pg_work *pop(struct pg_queue *queue)
 {
     struct pg_work *w = queue->first;

@@ -142,10 +142,16 @@ static enum pg_event flush(struct pg *pg)
     return PG_EV_WAIT;
 }
 
-static enum pg_event asked(struct pg *pg, int accepted)
+static void forget_results(struct pg *pg)
 {
     PQclear(pg->result);
-    pg->result = NULL;
+    PQclear(pg->earlier);
+    pg->result = pg->earlier = NULL;
+}
+
+static enum pg_event asked(struct pg *pg, int accepted)
+{
+    forget_results(pg);
     pg->nresults = 0;
     pg->sent_us = loop_now_us();
     return accepted ? flush(pg) : pg_wire_lost(pg, "connection lost: ");
@@ -185,14 +191,28 @@ enum pg_event pg_wire_listen(struct pg *pg)
     return asked(pg, PQsendQuery(pg->conn, buf_cstr(&text)));
 }
 
-enum pg_event pg_wire_send(struct pg *pg, const struct pg_work *work)
+static bool send_one(struct pg *pg, const struct pg_work *work)
 {
     const struct query *q = &pg->options.queries[work->query];
     const char *const *values = work->values;
 
     if (pg->options.pooled) /* the next statement may meet another server connection */
-        return asked(pg, PQsendQueryParams(pg->conn, q->text, q->nparams, NULL, values, NULL, NULL, 0));
-    return asked(pg, PQsendQueryPrepared(pg->conn, q->name, q->nparams, values, NULL, NULL, 0));
+        return PQsendQueryParams(pg->conn, q->text, q->nparams, NULL, values, NULL, NULL, 0);
+    return PQsendQueryPrepared(pg->conn, q->name, q->nparams, values, NULL, NULL, 0);
+}
+
+/* Up to its sync a pipeline is one transaction. */
+static bool send_pair(struct pg *pg, const struct pg_work *work)
+{
+    return PQenterPipelineMode(pg->conn) && send_one(pg, work) && send_one(pg, work->next) &&
+           PQpipelineSync(pg->conn);
+}
+
+enum pg_event pg_wire_send(struct pg *pg)
+{
+    const struct pg_work *work = pg->queue.first;
+
+    return asked(pg, pg->in_flight > 1 ? send_pair(pg, work) : send_one(pg, work));
 }
 
 void pg_wire_idle(struct pg *pg)
@@ -202,14 +222,16 @@ void pg_wire_idle(struct pg *pg)
 
 /* ---- answers ---- */
 
-/* Keeps the first error, else the last result; nresults counts up to the one that is kept. */
+/* Keeps the first error, else the last result, and the one before; nresults counts up to the one that is
+ * kept. */
 static void keep(struct pg *pg, PGresult *res)
 {
     if (pg->result && pg_is_error(pg->result)) {
         PQclear(res);
         return;
     }
-    PQclear(pg->result);
+    PQclear(pg->earlier);
+    pg->earlier = pg->result;
     pg->result = res;
     pg->nresults++;
 }
@@ -226,7 +248,7 @@ static enum pg_event collect(struct pg *pg)
             continue; /* between two answers of a pipeline */
         if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
             PQclear(res);
-            return PQexitPipelineMode(pg->conn) ? PG_EV_OK : pg_wire_lost(pg, "prepare: ");
+            return PQexitPipelineMode(pg->conn) ? PG_EV_OK : pg_wire_lost(pg, "pipeline: ");
         }
         keep(pg, res);
         if (PQstatus(pg->conn) == CONNECTION_BAD)
@@ -287,8 +309,7 @@ static void on_io(uv_poll_t *poll, int status, int events)
 void pg_wire_drop(struct pg *pg)
 {
     unwatch(pg);
-    PQclear(pg->result);
-    pg->result = NULL;
+    forget_results(pg);
     PQfinish(pg->conn);
     pg->conn = NULL;
 }

@@ -3,10 +3,10 @@
  *
  *     pg_client [--pooled] [--schema N] [--query-timeout MS] [--connect-timeout MS] [--channel NAME]...
  *
- * The connection string comes in TEST_URL. Lines in: `QUERY [VALUE]` sends a query of pg_client.sql,
- * `count` prints pg_queued, `quit` (or the end of input) destroys the connection. Lines out: `up`,
- * `down ERROR DETAIL`, `notify CHANNEL PAYLOAD`, `answer QUERY ok VALUE`, `answer QUERY ERROR SQLSTATE
- * DETAIL`, `closed`.
+ * The connection string comes in TEST_URL. Lines in: `QUERY [VALUE]` sends a query of pg_client.sql, `+QUERY
+ * [VALUE]` one that is joined to the line before, `count` prints pg_queued, `quit` (or the end of input)
+ * destroys the connection. Lines out: `up`, `down ERROR DETAIL`, `notify CHANNEL PAYLOAD`, `answer QUERY ok
+ * VALUE`, `answer QUERY ERROR SQLSTATE DETAIL`, `closed`.
  */
 #include "common/log.h"
 #include "common/loop.h"
@@ -76,9 +76,11 @@ static void finish(struct client *c)
 
 static void send_query(struct client *c, const char *name, const char *value)
 {
+    bool is_joined = *name == '+';
+
     for (int i = 0; i < Q_COUNT; i++)
-        if (strcmp(queries[i].name, name) == 0)
-            pg_send(c->pg, i, &value, 0, on_answer, (void *)&queries[i]);
+        if (strcmp(queries[i].name, name + is_joined) == 0)
+            (is_joined ? pg_send_joined : pg_send)(c->pg, i, &value, 0, on_answer, (void *)&queries[i]);
 }
 
 static void obey(struct client *c, char *line)

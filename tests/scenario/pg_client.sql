@@ -19,3 +19,11 @@ SELECT (1 / $1::int)::text AS said;
 -- name: wide
 -- $1 how many bytes to send back, more than a socket buffer holds
 SELECT length(repeat('x', $1::int))::text || ' ' || repeat('x', $1::int) AS said;
+
+-- name: keep
+-- $1 what to keep, in a setting that is gone with a transaction that fails
+SELECT set_config('pg_client.kept', $1::text, false) AS said;
+
+-- name: transaction
+-- $1 anything
+SELECT pg_current_xact_id()::text AS said WHERE $1::text IS NOT NULL;

@@ -140,6 +140,45 @@ def test_answers_come_in_order_and_one_each(connect):
     assert client.lines("down") == [], "an error of the server's is no reason to reconnect"
 
 
+def test_joined_queries_are_one_transaction(connect):
+    client = connect()
+    client.tell("transaction 1", "+transaction 2", "transaction 3", "transaction 4")
+    ids = [client.wait("answer transaction ok").split()[-1] for _ in range(4)]
+    assert ids[0] == ids[1] and len(set(ids)) == 3
+    client.tell("echo one", "+sleep 0.2", "+echo three")   # the third has nobody left to join, and goes alone
+    assert [client.wait("answer") for _ in range(3)] == ["answer echo ok one", "answer sleep ok slept", "answer echo ok three"]
+    assert client.lines("down") == []
+
+
+def test_of_joined_queries_both_are_undone(connect):
+    client = connect()
+    assert client.ask("keep before") == "answer keep ok before"
+    client.tell("keep first", "+divide 0", "backend pg_client.kept")
+    assert client.wait("answer") == "answer keep database - division by zero", "its own fault has a sqlstate"
+    assert client.wait("answer") == "answer divide database 22012 division by zero"
+    assert client.wait("answer").endswith(" before")
+    client.tell("divide 0", "+keep second", "backend pg_client.kept")
+    assert client.wait("answer") == "answer divide database 22012 division by zero"
+    assert client.wait("answer") == "answer keep database - division by zero"
+    assert client.wait("answer").endswith(" before")
+    client.tell("count")
+    assert client.wait("count") == "count 0 errors 2"
+    assert client.lines("down") == []
+
+
+def test_joined_queries_on_a_server_that_stops_are_both_answered(connect, frozen):
+    client = connect("--query-timeout", 300)
+    thaw = frozen()
+    client.tell("echo 1", "+echo 2", "echo 3")
+    assert client.wait("answer") == "answer echo database_timeout - query echo: no answer within 300 ms"
+    assert client.wait("answer") == "answer echo database_timeout - query echo: no answer within 300 ms"
+    assert client.wait("answer").startswith("answer echo database - ")
+    thaw()
+    client.wait("up")
+    client.tell("echo 4", "+echo 5")
+    assert [client.wait("answer") for _ in range(2)] == ["answer echo ok 4", "answer echo ok 5"]
+
+
 def test_session_is_set_up(connect):
     client = connect("--query-timeout", 2500)
     assert client.ask("backend statement_timeout").endswith(" 3500ms")
@@ -326,5 +365,8 @@ def test_two_clients_share_one_connection_of_a_transaction_pooler(bouncer, conne
             assert client.ask(f"echo {i}") == f"answer echo ok {i}"
             backends.add(client.ask("backend statement_timeout").split()[3])
             assert client.ask("divide 0").startswith("answer divide database 22012")
+        one.tell(f"transaction {i}", f"+transaction {i}", f"keep {i}", "+divide 0")
+        assert one.wait("answer transaction ok") == one.wait("answer transaction ok")
+        assert one.wait("answer keep") == "answer keep database - division by zero"
     assert len(backends) == 1, "both went over the same server connection"
     assert one.lines("down") == two.lines("down") == []
