@@ -7,8 +7,12 @@
  */
 #include "common/curl_loop.h"
 
+#include "common/exhausted.h"
+
+#include <errno.h>
 #include <pthread.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { EVENTS_AT_ONCE = 64, TURNS_MAX = 4 };
@@ -193,6 +197,33 @@ void curl_loop_limit(struct curl_loop *c, long connections, long kept)
 {
     c->connections = connections;
     c->kept = kept;
+}
+
+curl_socket_t curl_loop_open(const struct curl_sockaddr *address, int *failure)
+{
+    int type = address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK;
+    int fd = socket(address->family, type, address->protocol);
+
+    if (fd >= 0)
+        return fd;
+    *failure = errno;
+    return CURL_SOCKET_BAD;
+}
+
+/* libcurl's errno is the last one of the handle, perhaps of an earlier transfer: it counts only where a
+ * connection has failed. */
+int curl_loop_exhausted(CURL *easy, CURLcode code, int failure)
+{
+    long error = 0;
+
+    if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY)
+        return exhausted_now();
+    if (code != CURLE_COULDNT_CONNECT)
+        return 0;
+    if (exhausted_is(failure))
+        return failure;
+    curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &error);
+    return exhausted_is((int)error) ? (int)error : 0;
 }
 
 bool curl_loop_add(struct curl_loop *c, CURL *easy, void *arg)

@@ -29,6 +29,14 @@ struct curl_loop *curl_loop_create(uv_loop_t *loop, curl_loop_done_cb done);
  */
 void curl_loop_destroy(struct curl_loop *c, void (*on_closed)(void *arg), void *arg);
 
+/* For CURLOPT_OPENSOCKETFUNCTION: a socket for that address. CURL_SOCKET_BAD: *failure is the errno. */
+curl_socket_t curl_loop_open(const struct curl_sockaddr *address, int *failure);
+/*
+ * The errno of this machine's own trouble (exhausted.h) that a transfer has ended by; 0: it was something
+ * else. failure: what curl_loop_open left.
+ */
+int curl_loop_exhausted(CURL *easy, CURLcode code, int failure);
+
 /* At most so many connections at once, and so many kept open for later. Before the first transfer. */
 void curl_loop_limit(struct curl_loop *c, long connections, long kept);
 

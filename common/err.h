@@ -63,6 +63,7 @@ enum err_blame {
     X(DATABASE,         "database",           US,     true)  /* PostgreSQL refused or went away */            \
     X(DATABASE_TIMEOUT, "database_timeout",   US,     true)  /* no answer within our deadline */              \
     X(SCHEMA,           "schema",             US,     false) /* the schema does not fit this program */       \
+    X(HOST_EXHAUSTED,   "host_exhausted",     US,     true)  /* local ports, descriptors, memory for sockets */ \
     X(IO,               "io",                 US,     true)  /* file or socket of our own */                  \
     X(INTERNAL,         "internal",           US,     true)
 /* clang-format on */

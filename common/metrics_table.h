@@ -19,6 +19,7 @@
     X(LIMIT_FREE_IPS,        WORKER,  GAUGE,     "tracepool_worker_limit",               "by=\"free_ips\"",       "Children whose traces at once this limits now.") \
     X(LIMIT_BROWSER,         WORKER,  GAUGE,     "tracepool_worker_limit",               "by=\"browser_slots\"",  "Children whose traces at once this limits now.") \
     X(LIMIT_DATABASE,        WORKER,  GAUGE,     "tracepool_worker_limit",               "by=\"database\"",       "Children whose traces at once this limits now.") \
+    X(LIMIT_HOST,            WORKER,  GAUGE,     "tracepool_worker_limit",               "by=\"host\"",           "Children whose traces at once this limits now.") \
     X(CONCURRENCY_TARGET,    WORKER,  GAUGE,     "tracepool_worker_concurrency_target",  "",                      "Traces that children may hold at once: worker.slots, fewer while the database is slow.") \
     X(TRACES_CLAIMED,        WORKER,  COUNTER,   "tracepool_traces_claimed_total",       "",                      "Traces taken from the queue.")      \
     X(TRACES_COMPLETED,      WORKER,  COUNTER,   "tracepool_traces_total",               "status=\"completed\"",  "Traces ended, by the row's new status.") \
@@ -33,6 +34,7 @@
     X(CLAIMS_FULL_SCAN,      WORKER,  COUNTER,   "tracepool_claims_full_scan_total",     "",                      "Claims that looked at the whole queue.") \
     X(CLAIMS_EMPTY,          WORKER,  COUNTER,   "tracepool_claims_empty_total",         "",                      "Claims that found nothing, or no free IP.") \
     X(PROXY_FAILURES,        WORKER,  COUNTER,   "tracepool_proxy_failures_total",       "",                      "Traces that failed through the proxy's fault.") \
+    X(HOST_EXHAUSTED,        WORKER,  COUNTER,   "tracepool_host_exhausted_total",       "",                      "Traces and tracking requests that this machine had no local port, descriptor or memory for.") \
     X(SECRETS_MISSING,       WORKER,  COUNTER,   "tracepool_proxy_secrets_missing_total","",                      "Traces whose proxy secret could not be read.") \
     X(SIBLINGS_RELEASED,     WORKER,  COUNTER,   "tracepool_worker_deaths_total",        "",                      "Dead children whose leases were given back.") \
     X(TRACKING_RUNNING,      WORKER,  GAUGE,     "tracepool_tracking_running",           "",                      "Tracking requests in hand.")        \

@@ -5,6 +5,7 @@
  */
 #include "worker/ads.h"
 #include "worker/child.h"
+#include "worker/store.h"
 
 #include "common/log.h"
 #include "common/metrics.h"
@@ -247,6 +248,8 @@ static enum trace_event enter_finishing(struct trace *t)
     if (!t->is_sample)
         t->ended_ms = loop_now_ms();
     pace_trace_ended(&t->child->pace, t->used_browser);
+    if (store_error(t)->code == ERR_HOST_EXHAUSTED)
+        pace_host_exhausted(&t->child->pace, store_error(t));
     arm_deadline(t, t->lease_until_ms);
     finish_add(&t->child->finish, t);
     return EV_WAIT;

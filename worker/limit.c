@@ -10,6 +10,7 @@ enum {
     STRONGER_LOOKS = 2,
     WEAKER_LOOKS = 6,
     SHARE_TRACES = 20, /* late traces: about so many */
+    REST_LOOKS = 2,
 };
 
 static const char *const names[LIMIT_COUNT] = {
@@ -32,11 +33,13 @@ void limit_init(struct limit *l, int slots, int64_t slow_ms)
                         .raised_ms = -RAISE_PAUSE_MS};
 }
 
-static void cut(struct limit *l, int64_t now_ms)
+static void cut(struct limit *l, enum limit_by by, int64_t now_ms)
 {
+    limit_note(l, by);
     if (now_ms - l->cut_ms < CUT_PAUSE_MS)
         return;
     l->cut_ms = now_ms;
+    l->cut_by = by;
     l->target = l->target / 2 > 1 ? l->target / 2 : 1;
 }
 
@@ -56,8 +59,13 @@ void limit_database_took(struct limit *l, int64_t us, int64_t now_ms)
         raise_target(l, now_ms);
         return;
     }
-    limit_note(l, LIMIT_DATABASE);
-    cut(l, now_ms);
+    cut(l, LIMIT_DATABASE, now_ms);
+}
+
+void limit_host_exhausted(struct limit *l, int64_t now_ms)
+{
+    cut(l, LIMIT_HOST, now_ms);
+    l->rest_looks = REST_LOOKS;
 }
 
 void limit_trace_ended(struct limit *l, bool needed_browser)
@@ -81,8 +89,10 @@ int limit_room(const struct limit *l, int running, struct limit_browser browser,
     int room = (int)l->target - running, pages = room_for_browser(l, browser);
 
     *by = LIMIT_NONE;
-    if (room <= 0)
-        *by = running < l->slots ? LIMIT_DATABASE : LIMIT_SLOTS;
+    if (l->rest_looks > 0)
+        *by = LIMIT_HOST;
+    else if (room <= 0)
+        *by = running < l->slots ? l->cut_by : LIMIT_SLOTS;
     else if (browser.places > 0 && browser.waiting >= browser.places)
         *by = LIMIT_BROWSER;
     if (*by != LIMIT_NONE)
@@ -109,6 +119,7 @@ bool limit_look(struct limit *l)
     enum limit_by seen = strongest(l->seen);
 
     l->seen = 0;
+    l->rest_looks -= l->rest_looks > 0;
     l->stronger = seen > l->by ? l->stronger + 1 : 0;
     l->weaker = seen < l->by ? l->weaker + 1 : 0;
     if (l->stronger < STRONGER_LOOKS && l->weaker < WEAKER_LOOKS)

@@ -2,8 +2,9 @@
  * limit.h - how many traces a child may hold at once now, and what says so.
  *
  * Pure: is told what is seen, and decides; pace.c looks, asks and logs. At most `slots`; fewer while the
- * database is slow (halved, then grown step by step). Of traces that will need the browser, by the share of
- * late ones that did, as many as find a place there or are next: others would only keep IPs from being used.
+ * database is slow or this machine at its end (halved, then grown step by step). Of traces that will need the
+ * browser, by the share of late ones that did, as many as find a place there or are next: others would only
+ * keep IPs from being used.
  */
 #ifndef TRACEPOOL_WORKER_LIMIT_H
 #define TRACEPOOL_WORKER_LIMIT_H
@@ -18,7 +19,8 @@
     X(SLOTS,    "slots",         "more is due than worker.slots and children allow")   \
     X(FREE_IPS, "free_ips",      "something is due in a country that has no IP free")  \
     X(BROWSER,  "browser_slots", "traces wait for browser.contexts")                   \
-    X(DATABASE, "database",      "claims and results take longer than worker.slow_database_ms, or get no answer")
+    X(DATABASE, "database",      "claims and results take longer than worker.slow_database_ms, or get no answer") \
+    X(HOST,     "host",          "this machine ran out of local ports, descriptors or memory for connections")
 /* clang-format on */
 
 enum limit_by {
@@ -31,10 +33,12 @@ enum limit_by {
 struct limit {
     int slots;
     int64_t slow_us;
-    double target;        /* traces at once, as the database bears them: 1 to slots */
+    double target;        /* traces at once, as database and machine bear them: 1 to slots */
+    enum limit_by cut_by; /* what made target less than slots */
     double browser_share; /* of late traces, those that needed the browser */
     int64_t cut_ms, raised_ms;
-    unsigned seen; /* since the last look, a bit each */
+    int rest_looks; /* nothing is claimed for so many more */
+    unsigned seen;  /* since the last look, a bit each */
     enum limit_by by;
     int stronger, weaker; /* looks in a row that saw something stronger, or weaker, than by */
 };
@@ -44,6 +48,12 @@ const char *limit_name(enum limit_by by);
 
 /* A statement took so long, or has been under way for so long. */
 void limit_database_took(struct limit *l, int64_t us, int64_t now_ms);
+
+/*
+ * A trace found this machine without a port or the like. Nothing is claimed for a moment, so that a full port
+ * table is not asked a thousand times a second; then half as many traces as before.
+ */
+void limit_host_exhausted(struct limit *l, int64_t now_ms);
 
 /* A trace ended, and needed the browser or not. */
 void limit_trace_ended(struct limit *l, bool needed_browser);

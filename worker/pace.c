@@ -20,7 +20,7 @@ enum {
 static const enum metric metrics_by[LIMIT_COUNT] = {
     [LIMIT_NONE] = METRIC_LIMIT_NONE,         [LIMIT_SLOTS] = METRIC_LIMIT_SLOTS,
     [LIMIT_FREE_IPS] = METRIC_LIMIT_FREE_IPS, [LIMIT_BROWSER] = METRIC_LIMIT_BROWSER,
-    [LIMIT_DATABASE] = METRIC_LIMIT_DATABASE,
+    [LIMIT_DATABASE] = METRIC_LIMIT_DATABASE, [LIMIT_HOST] = METRIC_LIMIT_HOST,
 };
 
 static void show(const struct pace *p)
@@ -60,6 +60,16 @@ void pace_database_took(struct pace *p, int64_t sent_us)
 void pace_trace_ended(struct pace *p, bool needed_browser)
 {
     limit_trace_ended(&p->limit, needed_browser);
+}
+
+void pace_host_exhausted(struct pace *p, const struct err *err)
+{
+    static struct log_gate gate;
+
+    metrics_add(METRIC_HOST_EXHAUSTED, 1);
+    limit_host_exhausted(&p->limit, loop_now_ms());
+    if (log_gate_opens(&gate))
+        log_error("host.exhausted", kv("times", gate.held_back), kv_err(err));
 }
 
 /* --- countries without an IP ------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #ifndef TRACEPOOL_WORKER_PACE_H
 #define TRACEPOOL_WORKER_PACE_H
 
+#include "common/err.h"
 #include "worker/limit.h"
 
 #include <uv.h>
@@ -32,6 +33,8 @@ void pace_close(struct pace *p);
 int pace_room(struct pace *p);
 /* A claim, or results, took from sent_us (loop clock) until now. */
 void pace_database_took(struct pace *p, int64_t sent_us);
+/* A trace ended by err, ERR_HOST_EXHAUSTED: claims pause, and the log says so once a minute. */
+void pace_host_exhausted(struct pace *p, const struct err *err);
 /* A trace has its result. */
 void pace_trace_ended(struct pace *p, bool needed_browser);
 

@@ -153,6 +153,10 @@ void tracking_on_fired(void *arg, void *owner, const struct fire_result *result)
     struct tracking *t = arg;
     struct beacon *b = beacons_take(&t->firing, ((struct beacon *)owner)->id);
 
+    if (result->err.code == ERR_HOST_EXHAUSTED) {
+        metrics_add(METRIC_HOST_EXHAUSTED, 1);
+        tracking_complain("tracking.exhausted", "", &result->err);
+    }
     b->result = *result;
     b->has_place = false;
     beacons_push(&t->ended, b);

@@ -6,6 +6,7 @@
  */
 #include "worker/vast_fetch_internal.h"
 
+#include "common/exhausted.h"
 #include "common/loop.h"
 #include "common/metrics.h"
 #include "worker/chain/classify.h"
@@ -60,6 +61,7 @@ static void forget_transfer(struct vast_session *s)
     s->header_bytes = 0;
     s->is_head_too_big = s->is_body_too_big = s->is_guarded = false;
     s->error[0] = 0;
+    s->socket_errno = 0;
     s->err.code = ERR_OK;
     buf_clear(&s->body);
 }
@@ -131,11 +133,20 @@ static bool is_worth_another(const struct vast_session *s)
     return status == 429 || (status >= 502 && status <= 504);
 }
 
+static void explain_exhausted(struct vast_session *s, int error)
+{
+    const struct trace_proxy *proxy = &s->options.proxy;
+
+    exhausted_explain(&s->err, error, "%.*s:%d", STR_ARG(s->policy.has_proxy ? proxy->host : s->url.host),
+                      s->policy.has_proxy ? proxy->port : url_effective_port(&s->url));
+}
+
 static void note_failure(struct vast_session *s, CURLcode code)
 {
     long connect_status = 0, proxy_error = 0;
     curl_off_t connect_us = 0;
     struct transfer_facts facts = {.code = code,
+                                   .exhausted = curl_loop_exhausted(s->easy, code, s->socket_errno),
                                    .has_proxy = s->policy.has_proxy,
                                    .is_proxy_tls = str_equal(s->options.proxy.scheme, STR("https")),
                                    .is_socks = str_equal(s->options.proxy.scheme, STR("socks5h")),
@@ -157,6 +168,8 @@ static void note_failure(struct vast_session *s, CURLcode code)
         s->err = s->guard_err;
     else if (s->is_body_too_big)
         err_set(&s->err, ERR_TOO_BIG, "%.*s: more than %zu bytes", STR_ARG(s->url.host), s->options.max_body);
+    else if (classify_transfer(&facts) == ERR_HOST_EXHAUSTED)
+        explain_exhausted(s, facts.exhausted);
     else
         err_set(&s->err, classify_transfer(&facts), "%.*s: %s", STR_ARG(s->url.host),
                 s->error[0] ? s->error : curl_easy_strerror(code));

@@ -48,6 +48,7 @@ struct vast_session {
     bool is_head_too_big, is_body_too_big, is_guarded;
     struct err guard_err, err;
     char error[CURL_ERROR_SIZE];
+    int socket_errno; /* why on_open_socket had none to give */
 };
 
 /* Gives the session its easy handle and share. False when the arena is full; both are there all the same. */

@@ -36,7 +36,6 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct vast_session *s = arg;
-    int fd;
 
     (void)purpose;
     if (s->has_named_proxy)
@@ -45,8 +44,7 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
         s->is_guarded = true;
         return CURL_SOCKET_BAD;
     }
-    fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
-    return fd < 0 ? CURL_SOCKET_BAD : fd;
+    return curl_loop_open(address, &s->socket_errno);
 }
 
 static bool set_route(struct vast_session *s)

@@ -6,7 +6,8 @@
 -- Evidence, where the offer asked for some: [{"kind","content_type","body","is_base64"}], kept with the attempt.
 --
 -- An accepted one ends the request (completed, failed, timeout) or, when the error is worth it and retries are
--- left, makes it pending again after a pause. Its attempt is recorded, and its IP rests. The IP's health follows
+-- left, makes it pending again after a pause: a worker's machine that has run out of ports or the like uses up no
+-- retry. Its attempt is recorded, and its IP rests. The IP's health follows
 -- blame: proxy counts against it; a proxy that answered did its work, whatever the target said; anything else
 -- says nothing about it. An IP that a person took out (next_probe_at = infinity) stays out.
 CREATE OR REPLACE FUNCTION finish_traces(p_worker text, p_results jsonb)
@@ -29,7 +30,8 @@ BEGIN
   RETURN QUERY
   WITH result AS MATERIALIZED (
     SELECT r.request_id, r.attempt, r.ip, r.outcome, nullif(r.error, 'ok') AS error, r.detail,
-           coalesce(r.retry, false) AS retry, coalesce(r.blame, 'none') AS blame, r.final_url, r.params, r.chain,
+           coalesce(r.retry, false) AND r.outcome NOT IN ('ok', 'external_scheme') AS retry,
+           coalesce(r.error = 'host_exhausted', false) AS is_hosts, coalesce(r.blame, 'none') AS blame, r.final_url, r.params, r.chain,
            r.mode_used, r.reason, r.trace_ms, r.response_ms, r.kb, r.evidence, r.http_ms, r.browser_ms, nullif(r.compared, 'null') AS compared,
            r.outcome IN ('ok', 'external_scheme') AS is_success
       FROM jsonb_to_recordset(p_results)
@@ -47,15 +49,14 @@ BEGIN
   ), ended AS (
     UPDATE active_trace_requests t
        SET status = CASE WHEN r.is_success THEN 'completed'
-                         WHEN r.retry AND t.retry_count < t.max_retries THEN 'pending'
+                         WHEN retries_after(t, r.retry, r.is_hosts, v_policy, v_now) IS NOT NULL THEN 'pending'
                          WHEN r.outcome = 'timeout' THEN 'timeout'
                          ELSE 'failed' END::trace_status,
-           next_attempt_at = CASE WHEN NOT r.is_success AND r.retry AND t.retry_count < t.max_retries
+           next_attempt_at = CASE WHEN retries_after(t, r.retry, r.is_hosts, v_policy, v_now) IS NOT NULL
              THEN v_now + retry_pause(t.retry_count, v_policy.retry_backoff_s, v_policy.retry_backoff_max_s) END,
-           retry_count = t.retry_count
-                         + (NOT r.is_success AND r.retry AND t.retry_count < t.max_retries)::integer,
-           completed_at = CASE WHEN r.is_success OR NOT r.retry OR t.retry_count >= t.max_retries THEN v_now END,
-           total_time_ms = CASE WHEN r.is_success OR NOT r.retry OR t.retry_count >= t.max_retries
+           retry_count = coalesce(retries_after(t, r.retry, r.is_hosts, v_policy, v_now), t.retry_count),
+           completed_at = CASE WHEN retries_after(t, r.retry, r.is_hosts, v_policy, v_now) IS NULL THEN v_now END,
+           total_time_ms = CASE WHEN retries_after(t, r.retry, r.is_hosts, v_policy, v_now) IS NULL
              THEN ms_between(t.started_at, v_now) END,
            trace_time_ms = coalesce(r.trace_ms, ms_between(t.ip_locked_at, v_now)),
            outcome = r.outcome,

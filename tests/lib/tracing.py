@@ -12,8 +12,9 @@ def environment(**more):
     return {**kept, **more}
 
 
-def begin(*args, env=None):
-    return subprocess.Popen([farm.binary("tracepool-worker"), "trace", *map(str, args)], text=True,
+def begin(*args, env=None, words=()):
+    """words: of a command to run it in, such as a host's (netns.py)."""
+    return subprocess.Popen([*words, farm.binary("tracepool-worker"), "trace", *map(str, args)], text=True,
                             env=env or environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE)
 
@@ -24,9 +25,9 @@ def end(process):
     return process.returncode, out, complaints
 
 
-def trace(*args, env=None):
+def trace(*args, env=None, words=()):
     """The result object of `trace --json`."""
-    code, out, complaints = end(begin("--json", *args, env=env))
+    code, out, complaints = end(begin("--json", *args, env=env, words=words))
     assert not complaints
     result = json.loads(out)
     assert code == (0 if result["outcome"] == "ok" else 1)

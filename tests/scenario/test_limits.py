@@ -6,7 +6,7 @@ import farm
 import psycopg2
 from stage import PAGE
 
-LIMITS = ("none", "slots", "free_ips", "browser_slots", "database")
+LIMITS = ("none", "slots", "free_ips", "browser_slots", "database", "host")
 
 
 def held(web, name):

@@ -6,6 +6,8 @@
 #include "common/scope.h"
 #include "worker/chain/classify.h"
 
+#include <errno.h>
+
 /* clang-format off */
 static const struct {
     const char *what;
@@ -58,6 +60,10 @@ static const struct {
 
     {"caller's URL", {.code = CURLE_URL_MALFORMAT, .is_first = true}, ERR_BAD_URL},
     {"redirect's URL", {.code = CURLE_URL_MALFORMAT}, ERR_TARGET_URL},
+    {"no port of ours for the proxy", {.code = CURLE_COULDNT_CONNECT, .exhausted = EADDRNOTAVAIL, .has_proxy = true}, ERR_HOST_EXHAUSTED},
+    {"no descriptor to look a proxy up with", {.code = CURLE_COULDNT_RESOLVE_PROXY, .exhausted = EMFILE, .has_proxy = true}, ERR_HOST_EXHAUSTED},
+    {"no port of ours for the target", {.code = CURLE_COULDNT_CONNECT, .exhausted = EADDRNOTAVAIL}, ERR_HOST_EXHAUSTED},
+    {"no port of ours, and the guard had said no", {.code = CURLE_COULDNT_CONNECT, .exhausted = EADDRNOTAVAIL, .is_guarded = true}, ERR_BLOCKED_ADDRESS},
     {"something new", {.code = CURLE_FTP_WEIRD_PASS_REPLY}, ERR_INTERNAL},
 };
 /* clang-format on */
@@ -87,6 +93,16 @@ static void doubt_is_never_the_proxys_loss(void **state)
     }
 }
 
+static void what_this_machine_ran_out_of_is_nobodys_loss(void **state)
+{
+    (void)state;
+    for (int code = 0; code < CURL_LAST; code++) {
+        struct transfer_facts facts = {.code = (CURLcode)code, .exhausted = ENOBUFS, .has_proxy = true};
+
+        assert_int_equal(err_blame(classify_transfer(&facts)), BLAME_US);
+    }
+}
+
 static void the_outcome_follows_from_the_error(void **state)
 {
     (void)state;
@@ -105,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_situation_has_its_error),
         cmocka_unit_test(doubt_is_never_the_proxys_loss),
+        cmocka_unit_test(what_this_machine_ran_out_of_is_nobodys_loss),
         cmocka_unit_test(the_outcome_follows_from_the_error),
     };
 

@@ -102,6 +102,25 @@ static void test_it_grows_again_step_by_step(void **state)
     check_room(&l, 0, SLOTS, LIMIT_NONE);
 }
 
+static void test_a_machine_at_its_end_rests_and_goes_on_with_half(void **state)
+{
+    struct limit l = made();
+
+    (void)state;
+    limit_host_exhausted(&l, 1000);
+    limit_host_exhausted(&l, 1000); /* the same moment's next trace */
+    check_room(&l, 0, 0, LIMIT_HOST);
+    assert_false(limit_look(&l));
+    check_room(&l, 0, 0, LIMIT_HOST);
+    limit_host_exhausted(&l, 1500);
+    assert_true(limit_look(&l));
+    assert_string_equal(limit_name(l.by), "host");
+    check_room(&l, 0, 0, LIMIT_HOST);
+    limit_look(&l);
+    check_room(&l, 0, SLOTS / 2, LIMIT_NONE);
+    check_room(&l, SLOTS / 2, 0, LIMIT_HOST);
+}
+
 /* So many looks at which that was seen; whether the last of them said that it changed. */
 static bool looks(struct limit *l, int n, enum limit_by by)
 {
@@ -154,6 +173,7 @@ int main(void)
         cmocka_unit_test(test_claims_follow_the_share_that_needs_the_browser),
         cmocka_unit_test(test_a_slow_database_halves_once_a_second_down_to_one),
         cmocka_unit_test(test_it_grows_again_step_by_step),
+        cmocka_unit_test(test_a_machine_at_its_end_rests_and_goes_on_with_half),
         cmocka_unit_test(test_the_strongest_counts_once_it_lasts),
         cmocka_unit_test(test_a_farm_at_the_edge_of_two_says_one),
     };

@@ -7,6 +7,7 @@
  */
 #include "worker/browser/relay_internal.h"
 
+#include "common/exhausted.h"
 #include "worker/chain/classify.h"
 
 #include <stdio.h>
@@ -28,7 +29,7 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
     (void)purpose;
     if (!has_proxy(request) && !guard_allows_connect(&address->addr, &policy, &c->refused))
         return CURL_SOCKET_BAD;
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    return curl_loop_open(address, &c->socket_errno);
 }
 
 static void set_text(CURL *easy, CURLoption option, struct str value)
@@ -95,11 +96,22 @@ bool relay_dial(struct relay_conn *c, const struct url *target, struct err *err)
     return c->is_dialling || err_set(err, ERR_INTERNAL, "libcurl did not take the connection");
 }
 
+static void explain_exhausted(const struct relay_conn *c, int error, struct err *err)
+{
+    const struct trace_request *request = c->pass->options.request;
+
+    if (has_proxy(request))
+        exhausted_explain(err, error, "%.*s:%d", STR_ARG(request->proxy.host), request->proxy.port);
+    else
+        exhausted_explain(err, error, "%s", c->url);
+}
+
 void relay_explain(const struct relay_conn *c, CURLcode code, struct err *err)
 {
     const struct trace_request *request = c->pass->options.request;
     struct transfer_facts facts = {
         .code = code,
+        .exhausted = curl_loop_exhausted(c->easy, code, c->socket_errno),
         .has_proxy = has_proxy(request),
         .is_proxy_tls = str_equal(request->proxy.scheme, STR("https")),
         .is_socks = str_starts(request->proxy.scheme, STR("socks")),
@@ -118,7 +130,9 @@ void relay_explain(const struct relay_conn *c, CURLcode code, struct err *err)
     curl_easy_getinfo(c->easy, CURLINFO_CONNECT_TIME_T, &connected);
     facts.connect_status = (int)status;
     facts.is_connected = connected > 0;
-    if (facts.has_proxy)
+    if (classify_transfer(&facts) == ERR_HOST_EXHAUSTED)
+        explain_exhausted(c, facts.exhausted, err);
+    else if (facts.has_proxy)
         err_set(err, classify_transfer(&facts), "through %.*s:%d: %s%s", STR_ARG(request->proxy.host),
                 request->proxy.port, curl_easy_strerror(code),
                 status == 407 ? " (407: credentials refused)" : "");

@@ -51,6 +51,7 @@ struct relay_conn {
     CURL *easy;
     bool is_dialling, is_writing, is_ending;
     struct err refused; /* ERR_OK, or what the address guard said while libcurl connected */
+    int socket_errno;   /* why open_socket had none to give */
     bool is_judged;     /* the answer is no refusal by the proxy */
     size_t held;        /* of piece: read, and not passed on yet */
     char piece[16 * 1024];

@@ -75,6 +75,8 @@ static enum err_code of_closed(const struct transfer_facts *f)
 
 static enum err_code of_code(const struct transfer_facts *f)
 {
+    if (f->exhausted)
+        return ERR_HOST_EXHAUSTED;
     switch ((int)f->code) {
     case CURLE_COULDNT_RESOLVE_PROXY:
         return ERR_PROXY_RESOLVE;

@@ -3,7 +3,8 @@
  *
  * The blame decides whether a proxy loses health, so doubt is never the proxy's loss: behind a plain
  * HTTP proxy a silent target and a silent proxy look alike, and only a proxy that has not shown any
- * sign of life during the whole trace is blamed for silence.
+ * sign of life during the whole trace is blamed for silence. A connection that this machine had no port,
+ * descriptor or memory for says nothing about either.
  */
 #ifndef TRACEPOOL_WORKER_CHAIN_CLASSIFY_H
 #define TRACEPOOL_WORKER_CHAIN_CLASSIFY_H
@@ -15,6 +16,7 @@
 
 struct transfer_facts {
     CURLcode code;
+    int exhausted; /* the errno of what this machine has run out of (exhausted.h); 0: it has all it needs */
     bool is_first; /* the URL is the one that the caller gave */
     bool has_proxy;
     bool is_proxy_tls; /* TLS to the proxy itself */

@@ -3,6 +3,8 @@
  */
 #include "worker/tracer/internal.h"
 
+#include "common/exhausted.h"
+
 #include <stdio.h>
 
 struct hop *hop_last(struct tracer_job *job)
@@ -99,6 +101,7 @@ static struct transfer_facts facts_of(const struct tracer_job *job, const struct
     const struct trace_proxy *proxy = &job->request.proxy;
 
     return (struct transfer_facts){.code = end->code,
+                                   .exhausted = end->exhausted,
                                    .is_first = job->result->chain.nhops == 1,
                                    .has_proxy = proxy->scheme.len > 0,
                                    .is_proxy_tls = str_equal(proxy->scheme, STR("https")),
@@ -129,17 +132,30 @@ static void explain(struct tracer_job *job, enum err_code code, const char *mess
         err_set(err, code, "%.*s: %s", STR_ARG(job->url.host), message);
 }
 
+static void explain_exhausted(struct tracer_job *job, int error)
+{
+    const struct trace_proxy *proxy = &job->request.proxy;
+    bool has_proxy = proxy->scheme.len > 0;
+
+    exhausted_explain(&job->result->err, error, "%.*s:%d", STR_ARG(has_proxy ? proxy->host : job->url.host),
+                      has_proxy ? proxy->port : url_effective_port(&job->url));
+}
+
 void hop_explain_failure(struct tracer_job *job, const struct transfer_end *end)
 {
     struct transfer_facts facts = facts_of(job, end);
     const char *message = message_of(job, end->code);
     enum err_code code = classify_transfer(&facts);
 
-    explain(job, code, message);
+    if (code == ERR_HOST_EXHAUSTED)
+        explain_exhausted(job, end->exhausted);
+    else
+        explain(job, code, message);
     if (code == ERR_TARGET_TLS && end->code == CURLE_PEER_FAILED_VERIFICATION)
         hop_last(job)->certificate.error = arena_copy(job->arena, str_from(message));
     hop_add_note(job->arena, hop_last(job),
-                 code == ERR_BLOCKED_ADDRESS ? job->transfer.guard_err.detail : message);
+                 code == ERR_BLOCKED_ADDRESS || code == ERR_HOST_EXHAUSTED ? job->result->err.detail
+                                                                           : message);
 }
 
 void hop_explain_refusal(struct tracer_job *job)

@@ -62,12 +62,14 @@ struct transfer {
     struct str tls_version, alpn;
     struct hop_certificate certificate;
     char error[CURL_ERROR_SIZE];
+    int socket_errno;                    /* why the guard's callback had no socket to give */
     void (*on_head)(struct transfer *t); /* the head is complete; in a callback of libcurl */
 };
 
 /* What the wire showed when a transfer has ended, besides what the callbacks saw. */
 struct transfer_end {
     CURLcode code;
+    int exhausted; /* as classify.h has it */
     int connect_status;
     long proxy_error;
     bool is_connected, is_reused;

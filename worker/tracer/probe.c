@@ -69,6 +69,8 @@ void probe_take(struct tracer_job *job, CURLcode code)
     curl_easy_getinfo(job->probe.easy, CURLINFO_RESPONSE_CODE, &status);
     job->probe.status = (int)status;
     job->probe.is_proxy_alive |= status != 0 || code == CURLE_PROXY;
+    if (curl_loop_exhausted(job->probe.easy, code, job->transfer.socket_errno))
+        job->probe.is_proxy_alive = true; /* it could not be asked: the doubt is not its loss */
     curl_easy_cleanup(job->probe.easy);
     job->probe.easy = NULL;
 }

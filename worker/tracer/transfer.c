@@ -63,7 +63,6 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct transfer *t = arg;
-    int fd;
 
     (void)purpose;
     if (t->has_named_proxy)
@@ -72,8 +71,7 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
         t->is_guarded = true;
         return CURL_SOCKET_BAD;
     }
-    fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
-    return fd < 0 ? CURL_SOCKET_BAD : fd;
+    return curl_loop_open(address, &t->socket_errno);
 }
 
 static void set_proxy(CURL *easy, const struct tracer_job *job)
@@ -169,6 +167,7 @@ void transfer_prepare(struct transfer *t, const char *url, const char *referrer,
     t->tls_version = t->alpn = STR("");
     t->certificate = (struct hop_certificate){0};
     t->error[0] = 0;
+    t->socket_errno = 0;
     buf_clear(&t->body);
     set_url(t, url);
     curl_easy_setopt(t->easy, CURLOPT_REFERER, referrer);
@@ -228,6 +227,7 @@ void transfer_look(struct transfer *t, CURLcode code, struct transfer_end *end)
     curl_easy_getinfo(t->easy, CURLINFO_SIZE_DOWNLOAD_T, &body);
     curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_IP, &address);
     *end = (struct transfer_end){.code = code,
+                                 .exhausted = curl_loop_exhausted(t->easy, code, t->socket_errno),
                                  .connect_status = (int)connect_status,
                                  .is_reused = connects == 0,
                                  .remote_address = str_from(address),

@@ -22,7 +22,6 @@ enum {
 static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct shot *s = arg;
-    int fd;
 
     (void)purpose;
     s->has_opened = true;
@@ -30,8 +29,7 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
         s->is_guarded = true;
         return CURL_SOCKET_BAD;
     }
-    fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
-    return fd < 0 ? CURL_SOCKET_BAD : fd;
+    return curl_loop_open(address, &s->socket_errno);
 }
 
 /*
@@ -90,7 +88,8 @@ static bool speaks_against_host(const struct fire_result *r)
 {
     bool is_overload = r->status == 429 || r->status >= 500;
 
-    return r->outcome != FIRE_HELD && r->outcome != FIRE_BLOCKED && (r->status == 0 || is_overload);
+    return r->outcome != FIRE_HELD && r->outcome != FIRE_BLOCKED && r->err.code != ERR_HOST_EXHAUSTED &&
+           (r->status == 0 || is_overload);
 }
 
 static void end_shot(struct shot *s)
@@ -202,6 +201,7 @@ static void start_hop(struct shot *s)
     s->sends = 0;
     s->body_bytes = 0;
     s->error[0] = '\0';
+    s->socket_errno = 0;
     if (put_on_wire(s))
         return;
     err_set(&s->result.err, ERR_INTERNAL, "libcurl did not take the request");

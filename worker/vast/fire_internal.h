@@ -30,6 +30,7 @@ struct shot {
     size_t body_bytes;
     struct err guard_err;
     char error[CURL_ERROR_SIZE];
+    int socket_errno; /* why on_open_socket had none to give */
     struct fire_result result;
 };
 

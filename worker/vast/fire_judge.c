@@ -4,7 +4,9 @@
  */
 #include "worker/vast/fire_internal.h"
 
-enum { PAUSE_MAX_MS = 600 * 1000 };
+#include "common/exhausted.h"
+
+enum { PAUSE_MAX_MS = 600 * 1000, EXHAUSTED_PAUSE_MS = 1000 };
 
 static const char *const outcome_names[FIRE_OUTCOME_COUNT] = {
 #define NAME(code, name) [FIRE_##code] = name,
@@ -87,11 +89,29 @@ static bool is_final(CURLcode code)
            code == CURLE_UNSUPPORTED_PROTOCOL;
 }
 
-void fire_judge_silence(struct shot *s, CURLcode code)
+/* Our own trouble is no attempt: the request waits for a machine that can send it. */
+static void judge_exhausted(struct shot *s, int error)
 {
     struct fire_result *r = &s->result;
 
+    exhausted_explain(&r->err, error, "%.*s:%d", STR_ARG(s->url.host), url_effective_port(&s->url));
+    if (s->was_sent) { /* up to a redirect */
+        r->outcome = s->is_billing ? FIRE_FAILED : FIRE_RETRY;
+        return;
+    }
+    r->outcome = FIRE_HELD;
+    r->phase = "held";
+    r->pause_ms = EXHAUSTED_PAUSE_MS;
+}
+
+void fire_judge_silence(struct shot *s, CURLcode code)
+{
+    struct fire_result *r = &s->result;
+    int exhausted = curl_loop_exhausted(s->easy, code, s->socket_errno);
+
     r->phase = phase_of(s);
+    if (exhausted)
+        return judge_exhausted(s, exhausted);
     err_set(&r->err, error_of(code), "%.*s: %s", STR_ARG(s->url.host),
             s->error[0] ? s->error : curl_easy_strerror(code));
     if (s->is_billing && s->is_sent)
