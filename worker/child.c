@@ -29,11 +29,11 @@ static void on_rows(void *arg, const PGresult *res, const char *batch, int64_t s
     child_add_rows(c, res, batch, sent_ms);
 }
 
-static int free_slots(void *arg)
+static int free_slots(void *arg, int leaving)
 {
     struct child *c = arg;
 
-    return pace_room(&c->pace);
+    return pace_room(&c->pace, leaving);
 }
 
 static void on_claim_lost(void *arg)
@@ -50,6 +50,13 @@ static void on_stored(void *arg)
 
     pace_database_took(&c->pace, c->finish.sent_us);
     claims_resume(&c->claims);
+}
+
+static bool on_sending(void *arg, int n)
+{
+    struct child *c = arg;
+
+    return claims_join(&c->claims, n);
 }
 
 /* What a draining child holds is sent at once, too. */
@@ -228,6 +235,7 @@ static void start(struct child *c, struct launcher *launcher)
     c->finish.tracking_mode = c->conf->tracking_mode;
     c->finish.gather_ms = c->conf->worker_gather_ms;
     c->finish.keeps_up = keeps_up;
+    c->finish.joins = on_sending;
     claims_init(&c->claims, &c->loop, c->conf, c->pg, c->me->incarnation);
     c->claims.free_slots = free_slots;
     c->claims.on_rows = on_rows;

@@ -191,6 +191,7 @@ static bool is_answered(struct claims *c, const char *sqlstate, const struct err
     static struct log_gate gate;
 
     c->is_asking = false;
+    c->is_doubtful = err->code != ERR_OK;
     if (err->code == ERR_OK)
         return true;
     if (log_gate_opens(&gate))
@@ -205,14 +206,16 @@ static void on_claimed(void *arg, PGresult *res, const char *sqlstate, const str
     if (is_answered(c, sqlstate, err)) {
         take_rows(c, res);
         ask_next(c);
-    } else {
-        c->on_lost(c->arg);
-        if (c->is_stopped)
-            c->on_idle(c->arg);
+        return;
     }
+    if (c->is_joined)
+        c->wants_claim = true; /* the fault may be the results', which are sent again */
+    c->on_lost(c->arg);
+    if (c->is_stopped)
+        c->on_idle(c->arg);
 }
 
-static void ask_claim(struct claims *c, int slots)
+static void ask_claim(struct claims *c, int slots, bool is_joined)
 {
     char number[NUMBER_MAX], lease[NUMBER_MAX];
     const char *values[7] = {
@@ -229,7 +232,8 @@ static void ask_claim(struct claims *c, int slots)
     c->asked = slots;
     c->sent_us = loop_now_us();
     c->is_asking = true;
-    pg_send(c->pg, Q_CLAIM, values, 0, on_claimed, c);
+    c->is_joined = is_joined;
+    (is_joined ? pg_send_joined : pg_send)(c->pg, Q_CLAIM, values, 0, on_claimed, c);
 }
 
 static void on_batches(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
@@ -260,31 +264,55 @@ static void ask(struct claims *c, int query, pg_done_cb done)
     pg_send(c->pg, query, NULL, 0, done, c);
 }
 
+static bool is_continuous(const struct claims *c)
+{
+    return strcmp(c->conf->worker_mode, "continuous") == 0;
+}
+
+static void claim_for_all(struct claims *c, int slots, bool is_joined)
+{
+    c->batch[0] = '\0';
+    c->wants_claim = false;
+    ask_claim(c, slots, is_joined);
+}
+
 /* What is wanted most; the answer's callback asks for the next. */
 static void ask_next(struct claims *c)
 {
-    bool is_continuous = strcmp(c->conf->worker_mode, "continuous") == 0;
     int slots;
 
     if (c->is_stopped && !c->is_asking)
         c->on_idle(c->arg);
     if (c->is_asking || c->is_stopped || !pg_is_up(c->pg))
         return;
-    slots = c->free_slots(c->arg);
+    slots = c->free_slots(c->arg, 0);
     if (c->wants_batches) {
         c->wants_batches = false;
         ask(c, Q_OPEN_BATCHES, on_batches);
     } else if (c->next_batch < c->nbatches && slots > 0) {
         memcpy(c->batch, c->batches[c->next_batch++], CLAIMS_ID_MAX);
-        ask_claim(c, slots);
+        ask_claim(c, slots, false);
     } else if (c->wants_settle) {
         c->wants_settle = false;
         ask(c, Q_SETTLE_BATCHES, on_settled);
-    } else if (c->wants_claim && is_continuous && slots > 0 && !is_resting(c)) {
-        c->batch[0] = '\0';
-        c->wants_claim = false;
-        ask_claim(c, slots);
+    } else if (c->wants_claim && is_continuous(c) && slots > 0 && !is_resting(c)) {
+        claim_for_all(c, slots, false);
     }
+}
+
+bool claims_join(struct claims *c, int leaving)
+{
+    bool is_batches_turn = c->wants_batches || c->wants_settle || c->next_batch < c->nbatches;
+    int slots;
+
+    if (c->is_asking || c->is_stopped || c->is_doubtful || is_batches_turn || !c->wants_claim ||
+        !is_continuous(c))
+        return false;
+    slots = c->free_slots(c->arg, leaving);
+    if (slots <= 0 || is_resting(c))
+        return false;
+    claim_for_all(c, slots, true);
+    return true;
 }
 
 void claims_wake(struct claims *c)
@@ -308,9 +336,7 @@ void claims_resume(struct claims *c)
 
 bool claims_want_work(const struct claims *c)
 {
-    bool is_continuous = strcmp(c->conf->worker_mode, "continuous") == 0;
-
-    return !c->is_stopped && ((c->wants_claim && is_continuous) || c->next_batch < c->nbatches);
+    return !c->is_stopped && ((c->wants_claim && is_continuous(c)) || c->next_batch < c->nbatches);
 }
 
 bool claims_came_short(const struct claims *c)

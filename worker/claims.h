@@ -12,6 +12,10 @@
  * A claim that came back short has taken what there was, so the next one rests first (worker.gather_ms, less
  * some jitter), and what comes meanwhile is claimed together. An idle child has rested already: it claims at
  * once. A claim that came back full is followed by the next without a rest, and batches never wait.
+ *
+ * Where results are sent while there is more to claim, the claim is joined to them: one transaction for both,
+ * which saves PostgreSQL up to a sixth of its work. After a claim without an answer the next one goes by
+ * itself, so that whatever is wrong with claims holds up no result.
  */
 #ifndef TRACEPOOL_WORKER_CLAIMS_H
 #define TRACEPOOL_WORKER_CLAIMS_H
@@ -32,12 +36,14 @@ struct claims {
     bool wants_full;    /* the last claim came back short: look everywhere */
     bool wants_batches; /* which batches are open? */
     bool wants_settle;
-    bool is_short;                               /* the last claim found less than was asked for */
-    bool is_full;                                /* the claim on its way is a full scan */
-    int asked;                                   /* slots of the claim on its way */
-    int64_t sent_us;                             /* when */
-    int64_t full_from_ms, full_due_ms;           /* a full scan may, and must, be made from then on */
-    int64_t rests_until_ms;                      /* no claim before, unless for a batch */
+    bool is_short;                     /* the last claim found less than was asked for */
+    bool is_full;                      /* the claim on its way is a full scan */
+    bool is_joined;                    /* the claim on its way shares its transaction with results */
+    bool is_doubtful;                  /* the last claim got no answer */
+    int asked;                         /* slots of the claim on its way */
+    int64_t sent_us;                   /* when */
+    int64_t full_from_ms, full_due_ms; /* a full scan may, and must, be made from then on */
+    int64_t rests_until_ms;            /* no claim before, unless for a batch */
     char batches[CLAIMS_BATCHES][CLAIMS_ID_MAX]; /* open ones, oldest first */
     int nbatches, next_batch;
     char batch[CLAIMS_ID_MAX]; /* the claim on its way is for this one; "" for none */
@@ -46,7 +52,7 @@ struct claims {
     struct buf texts[3]; /* for the cursors' literals */
     uv_timer_t poll, rest;
     unsigned polls;
-    int (*free_slots)(void *arg);
+    int (*free_slots)(void *arg, int leaving); /* when so many of our traces have left */
     /* The rows of a claim; batch is "" for none. sent_ms: loop clock when it was asked. */
     void (*on_rows)(void *arg, const PGresult *res, const char *batch, int64_t sent_ms);
     /* A claim got no answer: PostgreSQL may hold something for us that we know nothing of. */
@@ -66,6 +72,11 @@ void claims_wake(struct claims *c);
 void claims_wake_batches(struct claims *c);
 /* Slots became free: goes on if the queue had more than there was room for. */
 void claims_resume(struct claims *c);
+/*
+ * The results of so many traces were queued right now: joins a claim for their slots to them, where one would
+ * be made when they have left. True when it did.
+ */
+bool claims_join(struct claims *c, int leaving);
 /* There may be work for us, if there were slots. */
 bool claims_want_work(const struct claims *c);
 /* The last claim found less than there was room for. */

@@ -241,7 +241,10 @@ static void taken(struct finish *f, const PGresult *res)
         f->alone--;
     step_sent(f, EV_STORED);
     f->on_stored(f->arg);
-    send_next(f);
+    if (f->is_joined) /* whose answer comes next, and then there may be another to join */
+        uv_timer_start(&f->later, on_later, 0, 0);
+    else
+        send_next(f);
 }
 
 static void on_answer(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
@@ -296,6 +299,7 @@ static void send_batch(struct finish *f)
     values[2] = buf_cstr(&ads_text);
     f->sent_us = loop_now_us();
     pg_send(f->pg, f->is_return ? Q_GIVE_BACK : ads ? Q_FINISH_WITH_ADS : Q_FINISH, values, 0, on_answer, f);
+    f->is_joined = !f->is_return && f->alone == 0 && f->joins(f->arg, f->nsent);
 }
 
 /* Whether others may still join the next statement; then it is sent when the pause is over. */

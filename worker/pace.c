@@ -41,11 +41,11 @@ static struct limit_browser browser_of(const struct child *c)
     };
 }
 
-int pace_room(struct pace *p)
+int pace_room(struct pace *p, int leaving)
 {
     struct child *c = p->child;
     enum limit_by by;
-    int room = limit_room(&p->limit, c->ntraces, browser_of(c), &by);
+    int room = limit_room(&p->limit, c->ntraces - leaving, browser_of(c), &by);
 
     if (by != LIMIT_NONE && claims_want_work(&c->claims))
         limit_note(&p->limit, by);
@@ -129,7 +129,7 @@ static void on_look(uv_timer_t *timer)
     ask_why_short(p);
     if (p->countries[0])
         limit_note(&p->limit, LIMIT_FREE_IPS);
-    room = pace_room(p);
+    room = pace_room(p, 0);
     if (limit_look(&p->limit))
         log_info("farm.limit", kv("by", limit_name(p->limit.by)), kv("was", was),
                  kv("running", p->child->ntraces), kv("room", room), kv("target", (int64_t)p->limit.target),

@@ -29,8 +29,8 @@ struct pace {
 void pace_start(struct pace *p, struct child *child);
 void pace_close(struct pace *p);
 
-/* Traces that may be claimed now; what holds back work that is wanted is noted. */
-int pace_room(struct pace *p);
+/* Traces that may be claimed when so many have left; what holds back work that is wanted is noted. */
+int pace_room(struct pace *p, int leaving);
 /* A claim, or results, took from sent_us (loop clock) until now. */
 void pace_database_took(struct pace *p, int64_t sent_us);
 /* A trace ended by err, ERR_HOST_EXHAUSTED: claims pause, and the log says so once a minute. */

@@ -72,10 +72,10 @@ int pg_queued(const struct pg *pg);
 void pg_send(struct pg *pg, int q, const char *const *values, int64_t timeout_ms, pg_done_cb done, void *arg);
 
 /*
- * The same, in one transaction with the query that was queued last, where that one still waits and was not joined to
- * another itself: one round trip, one commit, and either both are carried out or neither. Where one is refused, the
- * other gets ERR_DATABASE without a sqlstate. Both are answered when the commit is known, in their order. The longer
- * timeout holds for both.
+ * The same, in one transaction with the query that was queued last, where that one still waits and was not
+ * joined to another itself: one round trip, one commit, and either both are carried out or neither. Where one
+ * is refused, the other gets ERR_DATABASE without a sqlstate. Both are answered when the commit is known, in
+ * their order. The longer timeout holds for both.
  */
 void pg_send_joined(struct pg *pg, int q, const char *const *values, int64_t timeout_ms, pg_done_cb done,
                     void *arg);

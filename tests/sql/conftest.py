@@ -46,6 +46,17 @@ class Session:
                     **result} for request, attempt, ip in pairs]
         return self.one("SELECT count(*) FROM finish_traces(%s, %s) WHERE accepted", worker, json.dumps(results))
 
+    def finish_and_claim(self, worker, pairs, slots, **result):
+        """One transaction, as a busy worker has it: how many results were accepted, and the next pairs."""
+        self.run("BEGIN")
+        try:
+            accepted, taken = self.finish(worker, pairs, **result), self.claim(slots, worker)
+        except BaseException:
+            self.run("ROLLBACK")   # or the others would wait for us
+            raise
+        self.run("COMMIT")
+        return accepted, taken
+
     def wait_until_blocked(self, pid):
         """Until that backend waits for a lock."""
         self.wait_for("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock')", pid)

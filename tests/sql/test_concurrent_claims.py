@@ -37,6 +37,31 @@ def test_eight_workers_never_claim_the_same(session, stock, together):
     assert check.one(OVERLAPS, 0) == 0
 
 
+def test_results_and_next_claims_in_one_transaction(session, stock, together):
+    check = stock(ips=40, requests=500, countries=("us", "ca", "gb"))
+    seen = []
+
+    def work(name, slots):
+        def run():
+            me = session()
+            pairs = me.claim(slots, name)
+            while pairs or check_left(me):
+                seen.extend(pairs)
+                accepted, taken = me.finish_and_claim(name, pairs, slots)
+                assert accepted == len(pairs)
+                pairs = taken
+        return run
+
+    def check_left(me):
+        return me.one("SELECT EXISTS (SELECT FROM active_trace_requests WHERE next_attempt_at IS NOT NULL)")
+
+    together(*(work(f"w{n}", 1 + n * 3) for n in range(8)))
+    assert len(seen) == len({request for request, _, _ in seen}) == 1500
+    assert check.one("SELECT count(*) FROM active_trace_requests WHERE status = 'completed'") == 1500
+    assert check.one("SELECT sum(total_uses) FROM ip_rotation_pool") == 1500
+    assert check.one(OVERLAPS, 0) == 0
+
+
 def test_cooldown_is_respected_by_all(session, stock, together):
     check = stock(ips=5, requests=15, cooldown_s=1)
     together(*(work_until_done(session, f"w{n}", 3, []) for n in range(6)))

@@ -38,6 +38,41 @@ def test_rescue_after_finish_finds_nothing(session, stock, in_background):
     assert check.one("SELECT status FROM active_trace_requests") == "completed"
 
 
+def test_results_and_a_claim_in_one_transaction_wait_for_nobody(session, stock):
+    """Each holds what the other would like to have, rows of the pool after rows of requests: both pass over it."""
+    check = stock(ips=6, requests=12, cooldown_s=0)
+    one, two = session(autocommit=False), session(autocommit=False)
+    held = {}
+    for me, name in ((one, "w1"), (two, "w2")):
+        held[name] = me.claim(3, name)
+        me.conn.commit()
+        me.run("SET statement_timeout = '30s'")   # who waits would wait for ever
+        me.conn.commit()
+    assert one.finish("w1", held["w1"]) == two.finish("w2", held["w2"]) == 3
+    mine, theirs = one.claim(6, "w1"), two.claim(6, "w2")
+    assert {ip for _, _, ip in mine} == {ip for _, _, ip in held["w1"]}, "nobody else's are free yet"
+    assert {ip for _, _, ip in theirs} == {ip for _, _, ip in held["w2"]}
+    one.conn.commit()
+    two.conn.commit()
+    assert len({request for request, _, _ in (*mine, *theirs, *held["w1"], *held["w2"])}) == 12
+    assert check.one(ORPHANS) == 0
+
+
+def test_rescue_waits_for_results_and_claim_and_takes_neither(session, stock, in_background):
+    check = stock(ips=2, requests=2, cooldown_s=0)
+    worker, rescuer = session(autocommit=False), session()
+    pairs = worker.claim(1, "w1")
+    worker.conn.commit()
+    assert worker.finish("w1", pairs) == 1
+    released = in_background(lambda: rescuer.one("SELECT release_dead_worker('w1')"))
+    check.wait_until_blocked(rescuer.pid)
+    assert len(worker.claim(1, "w1")) == 1
+    worker.conn.commit()
+    assert released() == 0   # the lease that came while it waited is its next round's, as upkeep.c has it
+    assert check.one("SELECT release_dead_worker('w1')") == 1
+    assert check.one(ORPHANS) == 0
+
+
 @pytest.mark.parametrize("cleanup", ["cleanup_timed_out_requests", "release_expired_ip_locks"])
 def test_cleanup_leaves_a_finish_under_way_alone(session, stock, cleanup):
     """The lease is over, but its result is being written: the cleanup neither waits nor takes it."""
@@ -84,8 +119,11 @@ def test_nothing_deadlocks_and_nothing_is_lost(session, stock, together):
 
     def worker(name, seed):
         def run():
-            me, dice = session(), random.Random(seed)
+            me, dice, pairs = session(), random.Random(seed), []
             for _ in range(150):
+                if pairs and dice.random() < 0.15:
+                    _, pairs = me.finish_and_claim(name, pairs, dice.randint(1, 6))
+                    continue
                 pairs = me.claim(dice.randint(1, 6), name, dice.choice([0, 120000]), dice.choice([None, None, *batches]))
                 dice.shuffle(pairs)
                 if pairs and dice.random() < 0.9:

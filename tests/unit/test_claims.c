@@ -46,6 +46,15 @@ void pg_send(struct pg *pg, int q, const char *const *values, int64_t timeout_ms
     snprintf(asked_batch, sizeof(asked_batch), "%s", values[6] ? values[6] : "");
 }
 
+static bool is_joined;
+
+void pg_send_joined(struct pg *pg, int q, const char *const *values, int64_t timeout_ms, pg_done_cb done,
+                    void *arg)
+{
+    pg_send(pg, q, values, timeout_ms, done, arg);
+    is_joined = true;
+}
+
 /* --- tools ----------------------------------------------------------------------------------- */
 
 static struct claims claims;
@@ -53,10 +62,10 @@ static struct conf conf;
 static uv_loop_t loop;
 static int slots, nrows, nlost, nidle;
 
-static int free_slots(void *arg)
+static int free_slots(void *arg, int leaving)
 {
     (void)arg;
-    return slots;
+    return slots + leaving;
 }
 
 static void on_rows(void *arg, const PGresult *res, const char *batch, int64_t sent_ms)
@@ -97,6 +106,7 @@ static void start(const char *mode)
     claims.on_idle = on_idle;
     is_up = true;
     asked = -1;
+    is_joined = false;
     slots = 10;
     nrows = nlost = nidle = 0;
 }
@@ -334,6 +344,63 @@ static void batch_mode_claims_for_batches_alone(void **state)
     assert_int_equal(asked, -1);
 }
 
+static void results_take_a_claim_for_their_slots_along(void **state)
+{
+    (void)state;
+    assert_false(claims_join(&claims, 3)); /* nobody said that there is any work */
+    claims_wake(&claims);
+    assert_false(claims_join(&claims, 3)); /* one is on its way */
+    answer(10);
+    assert_int_equal(asked, -1);
+    assert_true(claims_join(&claims, 3));
+    assert_true(is_joined);
+    expect_claim(3, false);
+    answer(3);
+    assert_int_equal(nrows, 13);
+    slots = -1; /* fewer are wanted than there were */
+    assert_false(claims_join(&claims, 1));
+    assert_true(claims_join(&claims, 2));
+    expect_claim(1, false);
+}
+
+static void no_claim_is_joined_that_would_not_be_made(void **state)
+{
+    (void)state;
+    conf.worker_gather_ms = GATHER_MS;
+    claims_wake(&claims);
+    answer(1);
+    claims_wake(&claims);
+    assert_false(claims_join(&claims, 1)); /* it rests */
+    expect_a_claim_later(9);
+    answer(9);
+    claims.wants_settle = true;
+    assert_false(claims_join(&claims, 1));
+    claims.wants_settle = false;
+    assert_true(claims_join(&claims, 1));
+    claims_stop(&claims);
+    answer(1);
+    assert_false(claims_join(&claims, 1));
+}
+
+/* Results and claim are undone together: whoever was at fault, results must get through by themselves. */
+static void after_a_joined_claim_that_failed_the_next_goes_alone(void **state)
+{
+    (void)state;
+    claims_wake(&claims);
+    answer(10);
+    assert_true(claims_join(&claims, 2));
+    is_joined = false;
+    answer_with(0, "", ERR_DATABASE);
+    assert_int_equal(nlost, 1);
+    assert_false(claims_join(&claims, 2));
+    slots = 2;
+    claims_resume(&claims); /* they were stored: no wait for the next poll */
+    expect_claim(2, false);
+    assert_false(is_joined);
+    answer(2);
+    assert_true(claims_join(&claims, 2));
+}
+
 static void a_claim_without_an_answer_is_told_and_not_repeated_by_itself(void **state)
 {
     (void)state;
@@ -411,6 +478,9 @@ int main(void)
         TEST(batches_go_first_and_an_empty_one_is_settled),
         TEST(polls_never_stop_and_are_not_in_step),
         cmocka_unit_test_setup_teardown(batch_mode_claims_for_batches_alone, setup_batch_mode, teardown),
+        TEST(results_take_a_claim_for_their_slots_along),
+        TEST(no_claim_is_joined_that_would_not_be_made),
+        TEST(after_a_joined_claim_that_failed_the_next_goes_alone),
         TEST(a_claim_without_an_answer_is_told_and_not_repeated_by_itself),
         TEST(a_stopped_one_asks_no_more_but_takes_what_was_on_its_way),
         cmocka_unit_test(countries_are_an_array_or_all),

@@ -72,6 +72,17 @@ static void on_stored(void *arg)
     nstored++;
 }
 
+static bool joins_next;
+static int njoined;
+
+static bool join(void *arg, int n)
+{
+    (void)arg;
+    assert_non_null(sent_done); /* the results are queued already */
+    njoined += joins_next ? n : 0;
+    return joins_next;
+}
+
 static bool has_free_slots;
 
 static bool keeps_up(void *arg)
@@ -91,6 +102,9 @@ static int setup(void **state)
     uv_loop_init(&loop);
     finish_init(&finish, &loop, NULL, "host.1.1", on_stored, NULL);
     finish.keeps_up = keeps_up;
+    finish.joins = join;
+    joins_next = false;
+    njoined = 0;
     has_free_slots = true;
     for (int i = 0; i < TRACES; i++) {
         traces[i] = (struct trace){.state = TRACE_FINISHING};
@@ -201,6 +215,23 @@ static void where_traces_wait_for_slots_results_do_not_wait(void **state)
     }
 }
 
+/* The one that was joined is answered first, and then there may be another. */
+static void the_next_results_wait_for_what_was_joined(void **state)
+{
+    (void)state;
+    joins_next = true;
+    for (int i = 0; i < TRACES; i++)
+        finish_add(&finish, &traces[i]);
+    assert_int_equal(njoined, 1);
+    accept_it();
+    assert_null(sent_done);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    expect_sent(Q_FINISH, 2);
+    assert_int_equal(njoined, 3);
+    accept_it();
+    assert_int_equal(nended, 3);
+}
+
 static void without_a_database_they_wait_in_order(void **state)
 {
     (void)state;
@@ -256,8 +287,10 @@ static void what_is_handed_back_goes_apart(void **state)
     is_up = true;
     finish_wake(&finish);
     expect_sent(Q_FINISH, 2);
+    joins_next = true;
     accept_it();
     expect_sent(Q_GIVE_BACK, 1);
+    assert_int_equal(njoined, 0);
     accept_it();
     assert_int_equal(nended, 3);
 }
@@ -269,7 +302,9 @@ static void one_bad_result_is_found_and_cut(void **state)
     for (int i = 0; i < TRACES; i++)
         finish_add(&finish, &traces[i]);
     is_up = true;
+    joins_next = true;
     finish_wake(&finish);
+    assert_int_equal(njoined, 3);
     answer("22P05", ERR_DATABASE); /* one of the three */
     expect_sent(Q_FINISH, 1);
     accept_it();
@@ -282,6 +317,7 @@ static void one_bad_result_is_found_and_cut(void **state)
     expect_sent(Q_FINISH, 1);
     accept_it();
     assert_int_equal(nended, 3);
+    assert_int_equal(njoined, 3); /* nothing is joined to statements that may be refused */
 }
 
 static void what_is_refused_even_cut_is_left_to_its_lease(void **state)
@@ -320,6 +356,7 @@ int main(void)
         TEST(what_ends_meanwhile_shares_the_next_statement),
         TEST(statements_of_a_child_that_keeps_up_are_apart),
         TEST(where_traces_wait_for_slots_results_do_not_wait),
+        TEST(the_next_results_wait_for_what_was_joined),
         TEST(without_a_database_they_wait_in_order),
         TEST(heavy_results_go_one_at_a_time),
         TEST(what_is_handed_back_goes_apart),

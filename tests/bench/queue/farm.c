@@ -4,9 +4,10 @@
  *     farm --batch N [--connections N] [--traces N] [--seconds S] [--payload BYTES] [--name TEXT] [--listen]
  *
  * DATABASE_URL says where. The statements are the worker's own (worker/queries.sql), prepared; cursors are
- * its own too, and full scans come when claims.c would make them. Each connection is a process, so that a
- * test can kill one. Prints `ready`, begins when a line comes on stdin, ends after so many traces or seconds
- * or at a second line, and prints one line of name=value pairs.
+ * its own too, and full scans come when claims.c would make them. Results and the next claim are one
+ * transaction, as claims_join() has it. Each connection is a process, so that a test can kill one. Prints
+ * `ready`, begins when a line comes on stdin, ends after so many traces or seconds or at a second line, and
+ * prints one line of name=value pairs.
  *
  * With --listen it is one idle worker: it claims when a NOTIFY comes (and never polls, so that a lost
  * wake-up shows), and prints `claimed NANOSECONDS ROWS`, by the monotonic clock, after each claim's commit.
@@ -37,6 +38,8 @@ enum {
     FULL_SCAN_MS = 15000, /* claims.c and its settings' defaults */
     FULL_SHARE = 20,
     EMPTY_PAUSE_US = 1000,
+    CLAIM_PARAMS = 7,
+    FINISH_PARAMS = 2,
     COLUMN_COUNTRY = 6,
     COLUMN_IP = 9,
     COLUMN_REQUEST_CURSOR = 15,
@@ -164,25 +167,39 @@ static void note_claim(struct farm *f, int rows, int64_t began_ns)
     f->wants_full = rows < f->o->batch;
 }
 
+/* What the next claim asks for. */
+static void aim(struct farm *f, int64_t now, const char **values)
+{
+    values[0] = f->batch;
+    values[1] = f->name;
+    values[2] = "120000";
+    for (int i = 3; i < CLAIM_PARAMS; i++)
+        values[i] = NULL;
+    f->is_full = f->cursors.n == 0 || (now >= f->full_from_ns && (f->wants_full || now >= f->full_due_ns));
+    if (f->is_full)
+        return;
+    cursors_write(&f->cursors, &f->texts[0], &f->texts[1], &f->texts[2]);
+    for (int i = 0; i < 3; i++)
+        values[3 + i] = buf_cstr(&f->texts[i]);
+}
+
+static void claimed(struct farm *f, const PGresult *res, int64_t began_ns)
+{
+    if (PQntuples(res) > 0)
+        keep(&shared->claim, began_ns);
+    note_claim(f, PQntuples(res), began_ns);
+}
+
 static PGresult *claim(struct farm *f)
 {
-    const char *values[7] = {f->batch, f->name, "120000", NULL, NULL, NULL, NULL};
+    const char *values[CLAIM_PARAMS];
     int64_t began = now_ns();
     PGresult *res;
 
-    f->is_full =
-        f->cursors.n == 0 || (began >= f->full_from_ns && (f->wants_full || began >= f->full_due_ns));
-    if (!f->is_full) {
-        cursors_write(&f->cursors, &f->texts[0], &f->texts[1], &f->texts[2]);
-        for (int i = 0; i < 3; i++)
-            values[3 + i] = buf_cstr(&f->texts[i]);
-    }
-    res = checked(f, PQexecPrepared(f->conn, "claim", 7, values, NULL, NULL, 0));
-    if (!res)
-        return NULL;
-    if (PQntuples(res) > 0)
-        keep(&shared->claim, began);
-    note_claim(f, PQntuples(res), began);
+    aim(f, began, values);
+    res = checked(f, PQexecPrepared(f->conn, "claim", CLAIM_PARAMS, values, NULL, NULL, 0));
+    if (res)
+        claimed(f, res, began);
     return res;
 }
 
@@ -209,16 +226,11 @@ static void write_results(struct farm *f, const PGresult *res)
     buf_append_char(&f->results, ']');
 }
 
-static void finish(struct farm *f)
+static void finished(PGresult *res, int64_t began_ns)
 {
-    const char *values[2] = {f->name, buf_cstr(&f->results)};
-    int64_t began = now_ns();
-    PGresult *res = NULL;
     int accepted = 0;
 
-    while (!res)
-        res = checked(f, PQexecPrepared(f->conn, "finish", 2, values, NULL, NULL, 0));
-    keep(&shared->finish, began);
+    keep(&shared->finish, began_ns);
     for (int i = 0; i < PQntuples(res); i++)
         accepted += PQgetvalue(res, i, 1)[0] == 't';
     shared->refused += PQntuples(res) - accepted;
@@ -227,30 +239,77 @@ static void finish(struct farm *f)
     PQclear(res);
 }
 
-/* One claim, and what it brought is finished at once. Returns how many traces that were. */
-static int work_once(struct farm *f)
+static void finish(struct farm *f)
 {
-    PGresult *res = claim(f);
-    int rows = res ? PQntuples(res) : 0;
+    const char *values[FINISH_PARAMS] = {f->name, buf_cstr(&f->results)};
+    int64_t began = now_ns();
+    PGresult *res = NULL;
 
-    if (rows > 0) {
-        write_results(f, res);
-        finish(f);
-    }
-    PQclear(res);
-    return rows;
+    while (!res)
+        res = checked(f, PQexecPrepared(f->conn, "finish", FINISH_PARAMS, values, NULL, NULL, 0));
+    finished(res, began);
 }
 
+/* Of the next statement in the pipeline; NULL for an error, or where one before it failed. */
+static PGresult *next_result(struct farm *f)
+{
+    PGresult *res = checked(f, PQgetResult(f->conn));
+
+    PQclear(PQgetResult(f->conn)); /* NULL: the end of this one's */
+    if (PQresultStatus(res) == PGRES_TUPLES_OK)
+        return res;
+    PQclear(res);
+    return NULL;
+}
+
+/* Both are done, or neither; then the results go alone, and nothing is claimed. */
+static PGresult *finish_and_claim(struct farm *f)
+{
+    const char *results[FINISH_PARAMS] = {f->name, buf_cstr(&f->results)}, *values[CLAIM_PARAMS];
+    int64_t began = now_ns();
+    PGresult *ended, *next;
+
+    aim(f, began, values);
+    if (!PQenterPipelineMode(f->conn) ||
+        !PQsendQueryPrepared(f->conn, "finish", FINISH_PARAMS, results, NULL, NULL, 0) ||
+        !PQsendQueryPrepared(f->conn, "claim", CLAIM_PARAMS, values, NULL, NULL, 0) ||
+        !PQpipelineSync(f->conn))
+        die("pipeline", PQerrorMessage(f->conn));
+    ended = next_result(f);
+    next = next_result(f);
+    PQclear(PQgetResult(f->conn)); /* of the sync, behind the commit */
+    if (!PQexitPipelineMode(f->conn))
+        die("pipeline", PQerrorMessage(f->conn));
+    if (!next) {
+        PQclear(ended);
+        finish(f);
+        return NULL;
+    }
+    finished(ended, began);
+    claimed(f, next, began);
+    return next;
+}
+
+/* What the last claim brought is finished at once, together with the next claim. */
 static void work(struct farm *f)
 {
     int64_t end = now_ns() + (int64_t)(f->o->seconds * 1e9);
+    PGresult *held = NULL, *next;
 
     while (shared->traces < f->o->traces && now_ns() < end && !shared->stop) {
-        if (work_once(f) == 0) {
+        write_results(f, held);
+        next = PQntuples(held) > 0 ? finish_and_claim(f) : claim(f);
+        PQclear(held);
+        held = next;
+        if (PQntuples(held) == 0) {
             shared->empty++;
             usleep(EMPTY_PAUSE_US);
         }
     }
+    write_results(f, held);
+    if (PQntuples(held) > 0)
+        finish(f);
+    PQclear(held);
 }
 
 /* --- an idle worker that is woken ------------------------------------------------------------------ */
