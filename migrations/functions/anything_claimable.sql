@@ -3,6 +3,7 @@ CREATE OR REPLACE FUNCTION anything_claimable(p_now timestamptz) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, public, pg_temp
 SET enable_seqscan = off
+SET jit = off
 AS $$
   SELECT EXISTS (
     SELECT

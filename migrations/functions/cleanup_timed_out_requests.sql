@@ -4,6 +4,7 @@ CREATE OR REPLACE FUNCTION cleanup_timed_out_requests() RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 SET enable_seqscan = off
+SET jit = off
 AS $$
 DECLARE
   v_now     timestamptz := clock_timestamp();

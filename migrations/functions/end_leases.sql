@@ -13,6 +13,7 @@ SET search_path = pg_catalog, public, pg_temp
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET enable_seqscan = off
+SET jit = off
 AS $$
 DECLARE
   v_now      timestamptz := clock_timestamp();

@@ -12,6 +12,7 @@ CREATE OR REPLACE FUNCTION judge_alerts(p_rules jsonb, p_levels jsonb, p_keep_s 
 RETURNS TABLE (alert_id bigint, rule text, subject text, state text, severity text, message text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -13,6 +13,7 @@ CREATE OR REPLACE FUNCTION learn_from_traces(p_lag interval DEFAULT '5 s', p_lim
 RETURNS TABLE (offer_name text, learnt text, forgot text, until timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE

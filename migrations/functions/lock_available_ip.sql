@@ -7,6 +7,7 @@ RETURNS TABLE (ip_address text, ip_port text, provider text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 SET enable_seqscan = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE

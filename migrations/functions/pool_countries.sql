@@ -5,6 +5,7 @@ CREATE OR REPLACE FUNCTION pool_countries() RETURNS text[]
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, public, pg_temp
 SET enable_seqscan = off
+SET jit = off
 AS $$
 BEGIN
   RETURN (

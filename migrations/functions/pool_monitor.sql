@@ -3,6 +3,7 @@
 CREATE OR REPLACE FUNCTION pool_monitor() RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
+SET jit = off
 AS $$
 DECLARE
   v_now         timestamptz := clock_timestamp();

@@ -7,6 +7,7 @@
 CREATE OR REPLACE FUNCTION promises(p_status jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
+SET jit = off
 AS $$
 DECLARE
   v_now       timestamptz := clock_timestamp();

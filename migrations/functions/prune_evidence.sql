@@ -4,6 +4,7 @@ CREATE OR REPLACE FUNCTION prune_evidence(p_limit integer DEFAULT 500) RETURNS i
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 SET enable_seqscan = off   -- the index knows the few that are due
+SET jit = off
 AS $$
 DECLARE
   v_now   timestamptz := clock_timestamp();

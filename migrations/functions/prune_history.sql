@@ -8,6 +8,7 @@ SET search_path = pg_catalog, public, pg_temp
 -- An archived day is found by its evidence, never read as a whole; and nobody waits behind us for somebody's long query.
 SET enable_hashjoin = off
 SET enable_mergejoin = off
+SET jit = off
 SET lock_timeout = '2s'
 AS $$
 DECLARE

@@ -3,6 +3,7 @@ CREATE OR REPLACE FUNCTION queue_countries() RETURNS SETOF text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, public, pg_temp
 SET enable_seqscan = off
+SET jit = off
 AS $$
   WITH RECURSIVE found AS (
     (SELECT target_country AS country

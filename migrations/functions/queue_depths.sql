@@ -4,6 +4,7 @@ CREATE OR REPLACE FUNCTION queue_depths() RETURNS TABLE (country text, pending b
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, public, pg_temp
 SET enable_seqscan = off
+SET jit = off
 AS $$
   WITH counted AS (
     SELECT place.country, few.n

@@ -8,6 +8,7 @@ CREATE OR REPLACE FUNCTION record_clicks(p_clicks jsonb, p_now_ms bigint) RETURN
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 SET enable_hashjoin = off   -- a click or two at a time: no table of all offers for them
+SET jit = off
 AS $$
 DECLARE
   v_now      timestamptz := clock_timestamp();

@@ -2,6 +2,7 @@
 CREATE OR REPLACE FUNCTION record_pool_statistics() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
+SET jit = off
 AS $$
 DECLARE
   v_now      timestamptz := clock_timestamp();

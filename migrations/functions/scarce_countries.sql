@@ -4,6 +4,7 @@ CREATE OR REPLACE FUNCTION scarce_countries(p_countries text[] DEFAULT NULL) RET
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
 SET enable_seqscan = off
+SET jit = off
 AS $$
 DECLARE
   c_most    CONSTANT integer := 8;

@@ -3,6 +3,12 @@ BEGIN;
 \ir lib/fixtures.sql
 SELECT no_plan();
 
+-- A plan that is told to do without a kind of scan, and cannot, is priced beyond anything that PostgreSQL would not compile: for
+-- a second, at each call.
+SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p
+                   WHERE p.pronamespace = 'public'::regnamespace AND p.proconfig::text LIKE '%enable_%=off%'
+                     AND NOT 'jit=off' = ANY (p.proconfig)$$, 'functions that steer the planner are not compiled');
+
 -- Every column of the seed, with its type.
 SELECT col_type_is('public', 'active_trace_requests', c.name, c.type, format('requests.%s is %s', c.name, c.type))
   FROM (VALUES ('request_id', 'uuid'), ('offer_id', 'uuid'), ('tracking_url', 'text'), ('target_country', 'text'),

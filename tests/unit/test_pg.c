@@ -134,7 +134,7 @@ static void test_params_bring_the_timeouts(void **state)
     expect_param(&p, "keepalives_count", "3");
     expect_param(&p, "application_name", "tracepool-test");
     expect_param(&p, "client_encoding", "UTF8");
-    expect_param(&p, "options", " -c statement_timeout=6000" KEEPALIVES);
+    expect_param(&p, "options", "-c jit=off  -c statement_timeout=6000" KEEPALIVES);
     pg_params_finish(&p);
     pg_target_finish(&t);
 }
@@ -151,7 +151,7 @@ static void test_params_respect_what_was_asked_for(void **state)
     (void)state;
     assert_true(pg_target_init(&t, url, &err));
     pg_params_init(&p, &t, NULL, 0, 0, &extras);
-    expect_param(&p, "options", "-c search_path=x -c statement_timeout=6000" KEEPALIVES);
+    expect_param(&p, "options", "-c jit=off -c search_path=x -c statement_timeout=6000" KEEPALIVES);
     expect_param(&p, "keepalives_idle", "7");
     expect_param(&p, "connect_timeout", "9");
     expect_param(&p, "application_name", "tracepool-test"); /* the rescue looks for it */
