@@ -158,16 +158,24 @@ static int on_timeout_wish(CURLM *multi, long ms, void *arg)
     return 0;
 }
 
-static void start_multi(struct curl_loop *c)
+/* Where there are no descriptors left, this one transfer is refused: there may be some for the next. */
+static bool start_multi(struct curl_loop *c)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    CURLM *multi;
 
     pthread_once(&once, global_init);
-    c->multi = curl_multi_init();
     c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (!c->multi || c->epoll_fd < 0 || uv_poll_init(c->loop, &c->poll, c->epoll_fd) != 0 ||
+    multi = c->epoll_fd < 0 ? NULL : curl_multi_init();
+    if (!multi) {
+        if (c->epoll_fd >= 0)
+            close(c->epoll_fd);
+        return false;
+    }
+    if (uv_poll_init(c->loop, &c->poll, c->epoll_fd) != 0 ||
         uv_poll_start(&c->poll, UV_READABLE, on_poll) != 0)
         abort();
+    c->multi = multi;
     uv_unref((uv_handle_t *)&c->poll);
     c->open_handles++;
     curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
@@ -178,6 +186,7 @@ static void start_multi(struct curl_loop *c)
         curl_multi_setopt(c->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, c->connections);
     if (c->kept > 0)
         curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, c->kept);
+    return true;
 }
 
 struct curl_loop *curl_loop_create(uv_loop_t *loop, curl_loop_done_cb done)
@@ -228,10 +237,19 @@ int curl_loop_exhausted(CURL *easy, CURLcode code, int failure)
 
 bool curl_loop_add(struct curl_loop *c, CURL *easy, void *arg)
 {
-    if (!c->multi)
-        start_multi(c);
+    if (!c->multi && !start_multi(c))
+        return false;
     curl_easy_setopt(easy, CURLOPT_PRIVATE, arg);
     return curl_multi_add_handle(c->multi, easy) == CURLM_OK;
+}
+
+bool curl_loop_refuse(struct err *err, struct str host)
+{
+    int error = exhausted_now();
+
+    if (error)
+        return exhausted_explain(err, error, "%.*s", STR_ARG(host));
+    return err_set(err, ERR_INTERNAL, "%.*s: libcurl did not take the transfer", STR_ARG(host));
 }
 
 void curl_loop_remove(struct curl_loop *c, CURL *easy)

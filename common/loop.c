@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -82,6 +83,16 @@ static void count_closing(uv_handle_t *handle, void *arg)
 {
     if (uv_is_closing(handle))
         ++*(int *)arg;
+}
+
+void loop_init(uv_loop_t *loop)
+{
+    int status = uv_loop_init(loop);
+
+    if (status == 0)
+        return;
+    fprintf(stderr, "no event loop: %s (see ulimit -n)\n", uv_strerror(status));
+    abort();
 }
 
 void loop_finish(uv_loop_t *loop)

@@ -28,6 +28,8 @@ struct loop_signals {
 void loop_signals_start(struct loop_signals *s, uv_loop_t *loop, void (*on_signal)(void *, int), void *arg);
 void loop_signals_stop(struct loop_signals *s);
 
+/* uv_loop_init, or the end of this process with a word on stderr: without descriptors there is no loop. */
+void loop_init(uv_loop_t *loop);
 /* Runs until the closed handles' callbacks are done, then closes the loop; asserts that none is left. */
 void loop_finish(uv_loop_t *loop);
 

@@ -327,8 +327,8 @@ int serve_run(const struct conf *conf, const struct proc_child *child)
     s.child = child;
     if (!metrics_attach(child->fds[SERVE_FD_METRICS], child->slot, &err))
         log_warn("metrics.detached", kv_err(&err));
-    if (uv_loop_init(&s.loop) != 0 || uv_timer_init(&s.loop, &s.check) != 0)
-        abort();
+    loop_init(&s.loop);
+    uv_timer_init(&s.loop, &s.check);
     if (!start(&s, &err)) {
         log_error("edge.failed", kv_err(&err));
         return EXIT_SETTINGS;

@@ -66,7 +66,7 @@ static int run(const struct conf *conf, void (*work)(struct check *c))
 
     struct pg *listener; /* none: it listens to nothing */
 
-    uv_loop_init(&c.loop);
+    loop_init(&c.loop);
     c.db = db_open(conf, &c.loop, &events, &listener);
     uv_run(&c.loop, UV_RUN_DEFAULT);
     loop_finish(&c.loop);

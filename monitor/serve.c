@@ -191,7 +191,7 @@ int serve_run(const struct conf *conf)
         log_error("sandbox.failed", kv_err(&err));
         return 2;
     }
-    uv_loop_init(&loop);
+    loop_init(&loop);
     snapshot_init(&m.snapshot, &m);
     batches_init(&m.batches, &m);
     live_init(&m.live, &m);

@@ -222,7 +222,7 @@ static void on_sibling_dead(void *arg, const char *incarnation)
 
 static void start(struct child *c, struct launcher *launcher)
 {
-    uv_loop_init(&c->loop);
+    loop_init(&c->loop);
     loop_signals_start(&c->signals, &c->loop, on_signal, c);
     uv_timer_init(&c->loop, &c->drain);
     srandom((unsigned)getpid() ^ (unsigned)loop_now_us());

@@ -206,7 +206,7 @@ static void connect_database(struct batch_run *b)
 
 static void run(struct batch_run *b)
 {
-    uv_loop_init(&b->loop);
+    loop_init(&b->loop);
     uv_timer_init(&b->loop, &b->look);
     uv_timer_init(&b->loop, &b->patience);
     uv_timer_start(&b->look, on_look, LOOK_MS, LOOK_MS);

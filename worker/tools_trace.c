@@ -96,7 +96,7 @@ static struct trace_result *run_trace(const struct trace_args *args, const struc
 
     if (args->request.mode != MODE_HTTP_ONLY)
         modes_fork(conf, &launcher);
-    uv_loop_init(&run.loop);
+    loop_init(&run.loop);
     uv_timer_init(&run.loop, &run.progress);
     if (isatty(STDERR_FILENO))
         uv_timer_start(&run.progress, on_progress, PROGRESS_MS, PROGRESS_MS);

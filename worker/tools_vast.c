@@ -105,7 +105,7 @@ static bool run(struct view *view, const struct vast_resolve_request *request)
     struct vast_fetcher *fetcher;
     uv_loop_t loop;
 
-    uv_loop_init(&loop);
+    loop_init(&loop);
     fetcher = vast_fetcher_create(&loop);
     vast_resolve_start(fetcher, &loop, view->arena, request, on_resolved, view);
     uv_run(&loop, UV_RUN_DEFAULT);

@@ -81,7 +81,7 @@ static bool put_on_wire(struct vast_session *s)
     curl_easy_setopt(s->easy, CURLOPT_TIMEOUT_MS, (long)left);
     vast_session_set_headers(s);
     if (!curl_loop_add(s->fetcher->wire, s->easy, s))
-        return err_set(&s->err, ERR_INTERNAL, "libcurl did not take the transfer");
+        return curl_loop_refuse(&s->err, s->url.host);
     return s->is_on_wire = true;
 }
 

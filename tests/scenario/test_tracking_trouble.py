@@ -102,6 +102,23 @@ def test_an_answer_that_breaks_off(ads, sink, firing, db):
     assert host in unknown["last_error"] and db.value("SELECT count(*) FROM tracking_attempts WHERE phase = 'sent'") == 3
 
 
+def test_a_worker_out_of_descriptors_holds_its_requests(ads, sink, firing, db):
+    """Its own trouble is no attempt, and no reason to leave the receiver alone: what waited is sent once, and counted once."""
+    host = next(iter(sink.ports))
+    db.run("UPDATE trace_policy SET tracking_retries = 0")
+    ads.plan([("impression", 0, sink.url(host, "/ok?first"))])
+    running = firing("--tracking.breaker_failures=1")
+    ads.settled()
+    with farm.without_descriptors(running.children()[0]):
+        view = ads.plan([("impression", 0, sink.url(host, "/ok?money")), ("start", 0, sink.url(host, "/ok?start"))])
+        db.run("NOTIFY tracepool_tracking")
+        assert "ulimit -n" in running.wait_event("tracking.exhausted")[0]["detail"]
+        assert ads.state(view)["impression"] in ("waiting", "pending", "sending")
+    ads.settled()
+    assert ads.state(view) == {"impression": "tracked", "start": "tracked"}
+    assert [len(sink.hits(name)) for name in ("?money", "?start")] == [1, 1]
+
+
 # --- https -----------------------------------------------------------------------------------------------
 
 

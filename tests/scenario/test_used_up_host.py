@@ -5,20 +5,21 @@ TIME_WAIT may be used again there after a second, as the README advises, or each
 """
 import contextlib
 import errno
-import os
-import resource
+import itertools
+import json
 import socket
 import struct
 
 import pytest
 
-from farm import wait_for
+from farm import wait_for, without_descriptors
 from hosts import GO, Hosts
-from tracing import environment, trace
+from tracing import begin, end, environment, trace
 
 PORTS = "net.ipv4.ip_local_port_range"
-FIRST, COUNT = 61000, 4
+FIRST, COUNT = 61000, 8
 SYSCTLS = {"ip_local_port_range": f"{FIRST} {FIRST + COUNT - 1}", "tcp_tw_reuse": "1"}
+TCP_LISTEN = "0A"
 RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -41,6 +42,13 @@ def worker(world):
     assert not running.faults(), running.faults()
 
 
+def listening_there(world):
+    """Local ports of the range that nothing can leave from, since somebody listens there."""
+    sockets = [line.split() for line in world["worker1"].call("cat", "/proc/net/tcp").splitlines()[1:]]
+    return [port for port in (int(fields[1].rpartition(":")[2], 16) for fields in sockets if fields[3] == TCP_LISTEN)
+            if FIRST <= port < FIRST + COUNT]
+
+
 @contextlib.contextmanager
 def ports_used_up(world, _=None):
     with contextlib.ExitStack() as held, world["worker1"].inside():
@@ -53,25 +61,20 @@ def ports_used_up(world, _=None):
             each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
             return True
 
-        for _ in range(COUNT):
+        for _ in range(COUNT - len(listening_there(world))):
             wait_for(takes_one, "a local port")
         yield PORTS
 
 
 @contextlib.contextmanager
 def descriptors_used_up(_, worker):
-    child = worker.children()[0]
-    opened = {int(name) for name in os.listdir(f"/proc/{child}/fd")}
-    before = resource.prlimit(child, resource.RLIMIT_NOFILE)
-    resource.prlimit(child, resource.RLIMIT_NOFILE, (min(set(range(4096)) - opened), before[1]))
-    try:
+    with without_descriptors(worker.children()[0]):
         yield "ulimit -n"
-    finally:
-        resource.prlimit(child, resource.RLIMIT_NOFILE, before)
 
 
-def request(world):
-    return world.db.value("SELECT request_id FROM request_trace(jsonb_build_object('tracking_url', %s::text, 'target_country', 'us'))", GO)
+def request(world, mode="http_only"):
+    return world.db.value("SELECT request_id FROM request_trace(jsonb_build_object('tracking_url', %s::text, 'target_country', 'us', "
+                          "'options', jsonb_build_object('mode', %s::text)))", GO, mode)
 
 
 def row(world, request_id):
@@ -84,6 +87,17 @@ def test_a_trace_that_found_no_local_port_blames_no_proxy(world):
         result = trace("--mode", "http_only", "--proxy", through, GO, words=world["worker1"].words, env=environment())
     assert (result["outcome"], result["error"]["code"], result["error"]["blame"]) == ("error", "host_exhausted", "us")
     assert PORTS in result["error"]["detail"] and f"{world.exits[0]}:{world.web.port}" in result["error"]["detail"]
+
+
+def test_with_few_descriptors_it_says_so_or_traces(world):
+    """From too few for the program itself to as many as it takes. (With fewer still, libuv ends it.)"""
+    through, said = f"http://{world.exits[0]}:{world.web.port}", []
+    for limit in itertools.takewhile(lambda _: "traced" not in said, range(7, 64)):
+        words = [*world["worker1"].words, "prlimit", f"--nofile={limit}"]
+        _, out, complaints = end(begin("--json", "--mode", "http_only", "--proxy", through, GO, words=words, env=environment()))
+        error = json.loads(out)["error"] if out else None
+        said.append((error["code"], "ulimit -n" in error["detail"]) if error else complaints.strip() or "traced")
+    assert set(said) == {"no event loop: too many open files (see ulimit -n)", ("host_exhausted", True), "traced"}
 
 
 @pytest.mark.parametrize("used_up", [ports_used_up, descriptors_used_up])
@@ -100,3 +114,14 @@ def test_an_ip_is_not_blamed_for_what_this_machine_ran_out_of(world, worker, use
     ip = world.db.one("SELECT * FROM ip_rotation_pool")
     assert (ip["is_healthy"], ip["consecutive_failures"], ip["failure_count"]) == (True, 0, 0)
     assert world.db.value("SELECT array_agg(DISTINCT blame) FROM trace_attempts WHERE error = 'host_exhausted'") == ["us"]
+
+
+def test_an_ip_is_not_blamed_for_ports_that_the_browser_found_used_up(world, worker):
+    request(world, "browser")
+    world.all_is_ended()   # Chromium and its relay are there
+    with ports_used_up(world):
+        waiting = request(world, "browser")
+        world.db.wait_for("SELECT EXISTS (SELECT FROM trace_attempts WHERE error = 'host_exhausted' AND request_id = %s)", waiting)
+    world.all_is_ended()
+    assert (row(world, waiting)["status"], row(world, waiting)["tracer_mode_used"]) == ("completed", "browser")
+    assert world.db.value("SELECT consecutive_failures + failure_count FROM ip_rotation_pool") == 0

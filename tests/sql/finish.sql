@@ -99,7 +99,23 @@ SELECT is((request(:'r')).error_message, 'target_refused: GET https://t.example:
 SELECT is((SELECT count(*) FROM trace_attempts WHERE request_id = :'r'), 3::bigint, 'three attempts remembered');
 SELECT is((SELECT success_count FROM ip_rotation_pool), (SELECT total_uses FROM ip_rotation_pool),
           'the target''s fault never counts against the IP');
-UPDATE trace_policy SET cooldown_s = 60;
+
+-- A worker's machine that has run out of ports says nothing about proxy and target, for as long as a request may wait.
+DELETE FROM active_trace_requests;
+UPDATE ip_rotation_pool SET status = 'available', consecutive_failures = 2;
+UPDATE trace_policy SET max_retries = 0;
+SELECT add_request() AS r \gset
+SELECT claim();
+SELECT is(finish(:'r', 'error+retry', 'us', NULL, '{"error": "host_exhausted"}'), 'pending', 'a machine at its end: pending, whatever max_retries says');
+SELECT is((SELECT (retry_count, max_retries, error_code)::text FROM active_trace_requests), '(0,0,host_exhausted)', 'no retry is used up');
+SELECT ok((request(:'r')).next_attempt_at > clock_timestamp(), 'but it is not tried again at once');
+SELECT is((SELECT (status, consecutive_failures, failure_count)::text FROM ip_rotation_pool), '(cooldown,2,0)', 'and the IP''s health stays what it was');
+UPDATE active_trace_requests SET next_attempt_at = clock_timestamp(), revision = revision + 1,
+       started_at = clock_timestamp() - (SELECT queue_ttl_s FROM trace_policy) * interval '1 s';
+SELECT claim();
+SELECT is(finish(:'r', 'error+retry', 'us', NULL, '{"error": "host_exhausted"}'), 'failed', 'not for ever');
+UPDATE ip_rotation_pool SET consecutive_failures = 0;
+UPDATE trace_policy SET cooldown_s = 60, max_retries = 2;
 
 -- The fence: only the attempt that runs, on its IP, for its worker, once.
 DELETE FROM active_trace_requests;

@@ -93,7 +93,7 @@ bool relay_dial(struct relay_conn *c, const struct url *target, struct err *err)
     curl_easy_setopt(c->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(c->easy, CURLOPT_OPENSOCKETDATA, c);
     c->is_dialling = curl_loop_add(c->relay->wire, c->easy, c);
-    return c->is_dialling || err_set(err, ERR_INTERNAL, "libcurl did not take the connection");
+    return c->is_dialling || curl_loop_refuse(err, target->host);
 }
 
 static void explain_exhausted(const struct relay_conn *c, int error, struct err *err)

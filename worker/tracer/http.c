@@ -150,7 +150,7 @@ static bool put_on_wire(struct tracer_job *job)
     transfer_prepare(&job->transfer, href, referrer, job->request.hop_timeout_ms);
     request_head_for(job, strncmp(href, "https:", 6) == 0);
     if (!curl_loop_add(job->tracer->wire, job->transfer.easy, job))
-        return err_set(err, ERR_INTERNAL, "libcurl did not take the transfer");
+        return curl_loop_refuse(err, job->url.host);
     job->is_on_wire = true;
     probe_plan(job, hop_ms);
     arm(job);

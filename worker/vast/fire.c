@@ -204,8 +204,8 @@ static void start_hop(struct shot *s)
     s->socket_errno = 0;
     if (put_on_wire(s))
         return;
-    err_set(&s->result.err, ERR_INTERNAL, "libcurl did not take the request");
-    end_soon(s, s->was_sent ? FIRE_FAILED : FIRE_RETRY);
+    fire_judge_refusal(s);
+    end_soon(s, s->result.outcome);
 }
 
 /* True when there is another hop, on the wire or already refused. */

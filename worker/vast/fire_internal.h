@@ -57,6 +57,8 @@ int64_t fire_now_ms(const struct fire *f);
 void fire_judge_answer(struct shot *s);
 /* There is none, and libcurl says why. */
 void fire_judge_silence(struct shot *s, CURLcode code);
+/* libcurl did not even take the request. */
+void fire_judge_refusal(struct shot *s);
 /* The kill switch came before the hop's first byte. */
 void fire_judge_stop(struct shot *s);
 

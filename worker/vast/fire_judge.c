@@ -89,12 +89,11 @@ static bool is_final(CURLcode code)
            code == CURLE_UNSUPPORTED_PROTOCOL;
 }
 
-/* Our own trouble is no attempt: the request waits for a machine that can send it. */
-static void judge_exhausted(struct shot *s, int error)
+/* With r->err. Our own trouble is no attempt: the request waits for a machine that can send it. */
+static void judge_exhausted(struct shot *s)
 {
     struct fire_result *r = &s->result;
 
-    exhausted_explain(&r->err, error, "%.*s:%d", STR_ARG(s->url.host), url_effective_port(&s->url));
     if (s->was_sent) { /* up to a redirect */
         r->outcome = s->is_billing ? FIRE_FAILED : FIRE_RETRY;
         return;
@@ -110,8 +109,10 @@ void fire_judge_silence(struct shot *s, CURLcode code)
     int exhausted = curl_loop_exhausted(s->easy, code, s->socket_errno);
 
     r->phase = phase_of(s);
-    if (exhausted)
-        return judge_exhausted(s, exhausted);
+    if (exhausted) {
+        exhausted_explain(&r->err, exhausted, "%.*s:%d", STR_ARG(s->url.host), url_effective_port(&s->url));
+        return judge_exhausted(s);
+    }
     err_set(&r->err, error_of(code), "%.*s: %s", STR_ARG(s->url.host),
             s->error[0] ? s->error : curl_easy_strerror(code));
     if (s->is_billing && s->is_sent)
@@ -120,6 +121,15 @@ void fire_judge_silence(struct shot *s, CURLcode code)
         r->outcome = FIRE_FAILED;
     else
         r->outcome = FIRE_RETRY;
+}
+
+void fire_judge_refusal(struct shot *s)
+{
+    curl_loop_refuse(&s->result.err, s->url.host);
+    if (s->result.err.code == ERR_HOST_EXHAUSTED)
+        judge_exhausted(s);
+    else
+        s->result.outcome = s->was_sent ? FIRE_FAILED : FIRE_RETRY;
 }
 
 void fire_judge_stop(struct shot *s)
