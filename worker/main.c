@@ -10,6 +10,7 @@
 #include "common/proc.h"
 #include "common/sandbox.h"
 #include "common/service.h"
+#include "worker/browser/launcher.h"
 #include "worker/child.h"
 #include "worker/tools_batch.h"
 #include "worker/tools_trace.h"
@@ -101,6 +102,8 @@ static bool is_consistent(const struct conf *conf, struct err *err)
         return err_set(err, ERR_BAD_SETTING,
                        "worker.silence_s=%lld must be at least three times worker.heartbeat_s=%lld",
                        (long long)conf->worker_silence_s, (long long)conf->worker_heartbeat_s);
+    if (conf->browser_enabled && !launcher_check_user(conf->browser_user, err))
+        return false;
     return has_good_sections(conf, err);
 }
 

@@ -8,6 +8,7 @@
 
 #include "common/json.h"
 #include "common/loop.h"
+#include "worker/browser/launcher.h"
 #include "worker/evidence/kept.h"
 #include "worker/evidence/table.h"
 #include "worker/modes.h"
@@ -161,6 +162,11 @@ int tool_trace(const struct conf *conf, int argc, char **argv)
     arena_init(&arena, (size_t)conf->trace_memory_max_bytes);
     if (!trace_args_read(&args, conf, &arena, argc, argv, &err)) {
         fprintf(stderr, "tracepool-worker trace: %s\n%s", err.detail, trace_args_usage);
+        return EXIT_USAGE;
+    }
+    if (conf->browser_enabled && args.request.mode != MODE_HTTP_ONLY &&
+        !launcher_check_user(conf->browser_user, &err)) {
+        fprintf(stderr, "tracepool-worker trace: %s\n", err.detail);
         return EXIT_USAGE;
     }
     if (!trace_files_open(&files, &args))

@@ -1,8 +1,13 @@
 """Chromium as the farm has it: killed in mid-trace, at rest, and run without its sandbox."""
+import os
+import subprocess
+
 import farm
+import pytest
 import tabs
 from processes import below, words_of
 from stage import PAGE
+from tracing import environment
 
 
 def chromium(running):
@@ -40,6 +45,17 @@ def test_a_farm_at_rest_holds_no_browser(worker, pool, proxies, web):
     for _ in range(2):
         assert pool.ended(pool.request(page, options={"mode": "browser"}))["status"] == "completed"
         farm.wait_for(lambda: not chromium(running), "the end of Chromium")
+
+
+@pytest.mark.parametrize("words", [(), ("trace", "http://shop.test/")], ids=["farm", "trace"])
+@pytest.mark.parametrize("user, why", [("no-such-user", "there is no such user"), ("root", "must not be root")])
+def test_a_browser_user_that_it_cannot_become_stops_the_start(words, user, why):
+    """It is asked for by root alone, in a user namespace where we are not."""
+    as_root = [] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user"]
+    done = subprocess.run([*as_root, farm.binary("tracepool-worker"), f"--browser.user={user}", *words], capture_output=True, text=True,
+                          timeout=60, env=environment(DATABASE_URL="postgresql://127.0.0.1:1/nowhere"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"browser.user = {user}: {why}\n" in done.stderr
 
 
 def test_a_browser_without_its_sandbox_is_warned_of(worker):

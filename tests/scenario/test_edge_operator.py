@@ -97,6 +97,14 @@ def test_what_is_left_of_the_access_log_is_written_at_the_end(db, edge, tmp_path
 
 
 
+@pytest.mark.parametrize("place, why", [("nowhere/access.log", "No such file or directory"), ("", "Is a directory")])
+def test_an_access_log_that_cannot_be_opened_stops_the_start(edge, tmp_path, place, why):
+    log = tmp_path / place
+    program = edge(f"--edge.access_log={log}", wait=False).program
+    assert program.wait() == 2
+    assert program.events("edge.failed", detail=f"edge.access_log: open {log}: {why}")
+
+
 def test_ipv6(db, edge):
     with socket.socket(socket.AF_INET6) as probe:
         probe.bind(("::1", 0))

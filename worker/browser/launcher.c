@@ -47,11 +47,19 @@ static bool find_user(const char *name, uid_t *uid, gid_t *gid, struct err *err)
     errno = 0;
     user = getpwnam(name);
     if (!user || !user->pw_uid)
-        return err_set(err, ERR_BAD_SETTING, "browser user %s: %s", name,
+        return err_set(err, ERR_BAD_SETTING, "browser.user = %s: %s", name,
                        user ? "must not be root" : "there is no such user");
     *uid = user->pw_uid;
     *gid = user->pw_gid;
     return true;
+}
+
+bool launcher_check_user(const char *name, struct err *err)
+{
+    uid_t uid;
+    gid_t gid;
+
+    return find_user(name, &uid, &gid, err);
 }
 
 bool launcher_fork(const char *user, const char *ca_file, struct launcher **out, struct err *err)

@@ -15,6 +15,8 @@
 
 struct launcher;
 
+/* Whether there is such a user, when we are root and would become it. ERR_BAD_SETTING names browser.user. */
+NODISCARD bool launcher_check_user(const char *name, struct err *err);
 /*
  * Forks the launcher. user: whom to become when we are root ("nobody"). ca_file: further authorities for
  * Chromium ("": none), read here; what is wrong with it is told by launcher_start. The child process of this
