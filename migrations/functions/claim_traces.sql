@@ -18,8 +18,9 @@
 -- Where a country's queue is late (trace_policy.fair_after_s), fair_share() lets no offer wait behind another's flood.
 -- With p_batch: at most what that batch may still take, over the whole farm.
 --
--- Where a look at everything finds one request in the whole queue, claim_one() takes it: an idle farm's click is claimed
--- in a third of the time.
+-- Where a look at everything finds one request in the whole queue, as an idle farm does after a click, the same is done
+-- in statements for one row each, whose plans start faster: a third of the time.
+DROP FUNCTION IF EXISTS claim_one(tid, text, timestamptz, timestamptz, uuid);
 CREATE OR REPLACE FUNCTION claim_traces(
   p_slots integer, p_worker text, p_lease_ms integer, p_countries text[],
   p_request_cursors timestamptz[], p_ip_cursors timestamptz[], p_batch uuid DEFAULT NULL)
@@ -47,6 +48,7 @@ DECLARE
   v_has_first boolean;   -- anywhere: requests with a priority, IPs to probe
   v_has_probe boolean;
   v_waiting   tid[];
+  v_ip        tid;
   v_place     record;
   -- by country: where to look, and where its next claim goes on
   v_countries       text[] := p_countries;
@@ -64,19 +66,59 @@ BEGIN
     RETURN;
   END IF;
   IF v_countries IS NULL THEN
-    v_waiting := ARRAY(SELECT t.ctid FROM active_trace_requests t WHERE t.next_attempt_at IS NOT NULL
-                        ORDER BY t.target_country, t.next_attempt_at LIMIT 2);
+    SELECT array_agg(t.ctid), min(t.target_country), min(t.next_attempt_at)
+      INTO v_waiting, target_country, request_cursor
+      FROM (SELECT r.ctid, r.target_country, r.next_attempt_at
+              FROM active_trace_requests r
+             WHERE r.next_attempt_at IS NOT NULL
+             ORDER BY r.target_country, r.next_attempt_at
+             LIMIT 2) AS t;
+    IF v_waiting IS NULL OR (cardinality(v_waiting) = 1 AND request_cursor > v_now) THEN
+      RETURN;
+    END IF;
     IF cardinality(v_waiting) = 1 THEN
       -- A click wakes a whole idle farm. Whoever is second at this one leaves before locking an IP, so the others write nothing.
       IF NOT pg_try_advisory_xact_lock(hashtextextended('tracepool claim_one ' || v_waiting[1], 0)) THEN
         RETURN;
       END IF;
-      RETURN QUERY SELECT * FROM claim_one(v_waiting[1], p_worker, v_now, v_lease_end, p_batch);
+      SELECT p.ctid, p.ip_address, p.ip_port, p.provider, p.free_at, v.scheme, v.secret_name,
+             proxy_text(v.host_template, p.ip_address, p.ip_port, p.country),
+             proxy_text(v.port_template, p.ip_address, p.ip_port, p.country),
+             proxy_text(v.user_template, p.ip_address, p.ip_port, p.country)
+        INTO v_ip, ip_address, ip_port, provider, ip_cursor, proxy_scheme, proxy_secret,
+             proxy_host, proxy_port, proxy_user
+        FROM ip_rotation_pool p
+        JOIN proxy_providers v ON v.provider = p.provider
+       WHERE p.country = claim_traces.target_country AND p.is_healthy AND p.status <> 'locked' AND p.free_at <= v_now
+       ORDER BY p.free_at
+       LIMIT 1
+         FOR UPDATE OF p SKIP LOCKED;
       IF FOUND THEN
+        UPDATE active_trace_requests t
+           SET status = 'processing', attempt = t.attempt + 1, claimed_by = p_worker, batch_id = p_batch,
+               ip_assigned = claim_traces.ip_address, ip_locked_at = v_now, timeout_at = v_lease_end,
+               next_attempt_at = NULL, wait_time_ms = ms_between(t.started_at, v_now), revision = t.revision + 1
+         WHERE t.ctid = (SELECT r.ctid
+                           FROM active_trace_requests r
+                          WHERE r.ctid = v_waiting[1] AND r.next_attempt_at <= v_now
+                            FOR UPDATE SKIP LOCKED)
+        RETURNING t.request_id, t.attempt, t.retry_count, t.max_retries, t.offer_id, t.offer_name, t.tracking_url,
+                  t.inbound_params, t.options, t.wait_time_ms
+             INTO request_id, attempt, retry_count, max_retries, offer_id, offer_name, tracking_url,
+                  inbound_params, options, wait_ms;
+      END IF;
+      IF FOUND THEN
+        UPDATE ip_rotation_pool p
+           SET status = 'locked', locked_until = v_lease_end, locked_by_request = claim_traces.request_id,
+               locked_by = p_worker, locked_for_batch = p_batch, updated_at = v_now, revision = p.revision + 1
+         WHERE p.ctid = v_ip;
+        IF offer_id IS NOT NULL THEN
+          options := coalesce((SELECT worker_options(o) FROM offers o WHERE o.id = claim_traces.offer_id), '{}') || options;
+        END IF;
+        RETURN NEXT;
         RETURN;
       END IF;
-    ELSIF cardinality(v_waiting) = 0 THEN
-      RETURN;
+      -- Somebody else was faster, or no healthy IP is free (a probe may be): the usual way finds out.
     END IF;
     v_countries := pool_countries();
     v_request_cursors := NULL;

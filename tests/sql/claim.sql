@@ -130,7 +130,7 @@ SELECT add_request('us', '1 s', 5);
 SELECT is((SELECT in_seconds(request_cursor) FROM claim_from('100 s', '1 day')), -100,
           'a request with priority leaves the cursor where it is');
 
--- One request in the whole queue goes the short way (claim_one), by the same rules.
+-- One request in the whole queue goes the short way, by the same rules.
 DELETE FROM active_trace_requests;
 DELETE FROM ip_rotation_pool;
 SELECT add_request('us', '-1 hour') AS later \gset
