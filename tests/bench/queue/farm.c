@@ -37,6 +37,7 @@ enum {
     CONNECTIONS_MAX = 64,
     FULL_SCAN_MS = 15000, /* claims.c and its settings' defaults */
     FULL_SHARE = 20,
+    FULL_PAUSE_MIN_MS = 5,
     EMPTY_PAUSE_US = 1000,
     CLAIM_PARAMS = 7,
     FINISH_PARAMS = 2,
@@ -45,6 +46,8 @@ enum {
     COLUMN_REQUEST_CURSOR = 15,
     COLUMN_IP_CURSOR = 16,
 };
+
+static const int64_t MS_NS = 1000000;
 
 struct samples {
     _Atomic long n;
@@ -158,11 +161,11 @@ static void begin(struct farm *f, const struct options *o, int number)
 
 static void note_claim(struct farm *f, int rows, int64_t began_ns)
 {
-    int64_t now = now_ns();
+    int64_t now = now_ns(), pause_ms = (now - began_ns) / MS_NS * FULL_SHARE; /* of whole ones, as there */
 
     if (f->is_full) {
-        f->full_from_ns = now + (now - began_ns) * FULL_SHARE;
-        f->full_due_ns = now + FULL_SCAN_MS * (int64_t)1000000;
+        f->full_from_ns = now + (pause_ms > FULL_PAUSE_MIN_MS ? pause_ms : FULL_PAUSE_MIN_MS) * MS_NS;
+        f->full_due_ns = now + FULL_SCAN_MS * MS_NS;
     }
     f->wants_full = rows < f->o->batch;
 }
