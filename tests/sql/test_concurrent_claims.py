@@ -120,6 +120,17 @@ def test_one_click_that_wakes_two_idle_workers_is_one_claim(session, stock):
     assert len(second.claim(5, "w2")) == 1   # and the next click may be anybody's
 
 
+def test_a_lone_click_in_other_hands_is_passed_over(session, stock):
+    check = stock(ips=2, requests=1)
+    person, me = session(autocommit=False), session()
+    person.run("UPDATE active_trace_requests SET offer_name = 'shop'")   # not committed
+    me.run("SET statement_timeout = '30s'")
+    assert me.claim(5, "w1") == []
+    assert check.one("SELECT count(*) FROM ip_rotation_pool WHERE status <> 'available'") == 0   # looked at, and left
+    person.conn.commit()
+    assert len(me.claim(5, "w1")) == 1
+
+
 def test_what_an_aborted_claim_had_is_free_again(session, stock):
     stock(ips=1, requests=1)
     other, me = session(autocommit=False), session()
