@@ -24,6 +24,7 @@ struct curl_loop {
     uv_poll_t poll; /* of epoll_fd; both only with a multi */
     int epoll_fd;
     long nsockets;  /* in the set; the loop goes on for their sake only */
+    int parked;     /* a socket still in the set that no transfer waits for; -1: none */
     bool is_driven; /* libcurl is being called by us: */
     bool is_due;    /* it wants to be called again at once */
     curl_loop_done_cb done;
@@ -69,6 +70,14 @@ static void take_ended(struct curl_loop *c)
 
 static void on_timer(uv_timer_t *timer);
 
+/* Where libcurl has closed it, the set has lost it already. */
+static void unpark(struct curl_loop *c)
+{
+    if (c->parked >= 0)
+        epoll_ctl(c->epoll_fd, EPOLL_CTL_DEL, c->parked, NULL);
+    c->parked = -1;
+}
+
 /*
  * What has just ended mostly begins something, the next hop of a trace: that is driven at once, while all it
  * needs is in the processor's cache, and not when its turn among hundreds comes. Not for ever, so that the
@@ -87,6 +96,7 @@ static void drive(struct curl_loop *c, curl_socket_t fd, int flags)
         take_ended(c);
     }
     c->is_driven = false;
+    unpark(c);
     if (c->multi && c->is_due)
         uv_timer_start(&c->timer, on_timer, 0, 0);
     c->is_due = false;
@@ -120,22 +130,45 @@ static void on_timer(uv_timer_t *timer)
     drive(container_of(timer, struct curl_loop, timer), CURL_SOCKET_TIMEOUT, 0);
 }
 
-/* libcurl may close the descriptor as soon as this returns. */
+/*
+ * libcurl may close the descriptor as soon as this returns. Mostly it does not: a transfer has ended, and the
+ * next one on that connection begins within the same drive. The socket that was let go last stays in the set
+ * until then.
+ */
+static void let_go(struct curl_loop *c, curl_socket_t fd)
+{
+    unpark(c);
+    c->parked = fd;
+    if (!c->is_driven)
+        unpark(c);
+}
+
+/* What was parked may be closed, and its number be that of a new socket, which is not in the set. */
+static bool watch(struct curl_loop *c, curl_socket_t fd, int what, bool is_in_set)
+{
+    struct epoll_event event = {.data.fd = fd};
+
+    event.events = (what & CURL_POLL_IN ? EPOLLIN : 0) | (what & CURL_POLL_OUT ? EPOLLOUT : 0);
+    if (is_in_set && epoll_ctl(c->epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0)
+        return true;
+    return epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned)
 {
     struct curl_loop *c = arg;
-    struct epoll_event event = {.data.fd = fd};
 
     (void)easy;
     if (what == CURL_POLL_REMOVE) {
         if (assigned && --c->nsockets == 0)
             uv_unref((uv_handle_t *)&c->poll);
-        epoll_ctl(c->epoll_fd, EPOLL_CTL_DEL, fd, &event);
+        let_go(c, fd);
         return 0;
     }
-    event.events = (what & CURL_POLL_IN ? EPOLLIN : 0) | (what & CURL_POLL_OUT ? EPOLLOUT : 0);
-    if (epoll_ctl(c->epoll_fd, assigned ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) != 0)
+    if (!watch(c, fd, what, assigned || fd == c->parked))
         return -1;
+    if (fd == c->parked)
+        c->parked = -1;
     if (!assigned) {
         curl_multi_assign(c->multi, fd, c); /* anything but NULL: it is in the set */
         if (c->nsockets++ == 0)
@@ -144,6 +177,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *as
     return 0;
 }
 
+/* Called too early, libcurl says again when: a timer that is due before need not be set anew. */
 static int on_timeout_wish(CURLM *multi, long ms, void *arg)
 {
     struct curl_loop *c = arg;
@@ -153,7 +187,7 @@ static int on_timeout_wish(CURLM *multi, long ms, void *arg)
         c->is_due = true;
     else if (ms < 0 || c->is_closing)
         uv_timer_stop(&c->timer);
-    else
+    else if (!uv_is_active((uv_handle_t *)&c->timer) || uv_timer_get_due_in(&c->timer) > (uint64_t)ms)
         uv_timer_start(&c->timer, on_timer, (uint64_t)ms, 0);
     return 0;
 }
@@ -197,6 +231,7 @@ struct curl_loop *curl_loop_create(uv_loop_t *loop, curl_loop_done_cb done)
         abort();
     c->loop = loop;
     c->done = done;
+    c->parked = -1;
     uv_timer_init(loop, &c->timer);
     c->open_handles = 1;
     return c;
@@ -271,6 +306,7 @@ static void on_poll_closed(uv_handle_t *handle)
 static void end_multi(struct curl_loop *c)
 {
     curl_multi_cleanup(c->multi);
+    unpark(c);
     c->multi = NULL;
     uv_close((uv_handle_t *)&c->poll, on_poll_closed);
     close(c->epoll_fd);

@@ -131,6 +131,7 @@ bool transfer_init(struct transfer *t, struct tracer_job *job)
     set_callbacks(t);
     curl_easy_setopt(t->easy, CURLOPT_SHARE, job->share);
     curl_easy_setopt(t->easy, CURLOPT_COOKIEFILE, "");
+    curl_easy_setopt(t->easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L); /* the trace is over before an answer is old */
     curl_easy_setopt(t->easy, CURLOPT_PATH_AS_IS, 1L);
     return true;
 }
