@@ -13,7 +13,8 @@
 #include <string.h>
 
 enum {
-    FULL_SHARE = 20, /* full scans take one part in so many of the time */
+    FULL_SHARE = 20,   /* slow full scans take one part in so many of the time */
+    FULL_QUICK_MS = 3, /* one that takes no longer costs no more than a claim at the cursors */
     FULL_PAUSE_MIN_MS = 5,
     BATCH_POLLS = 5, /* look for open and for ended batches every so many polls */
     NUMBER_MAX = 24,
@@ -101,9 +102,9 @@ static bool chooses_full(const struct claims *c)
 
 static void note_full_scan(struct claims *c, int64_t took_ms)
 {
-    int64_t pause = took_ms * FULL_SHARE, now = loop_now_ms();
+    int64_t now = loop_now_ms();
 
-    c->full_from_ms = now + (pause > FULL_PAUSE_MIN_MS ? pause : FULL_PAUSE_MIN_MS);
+    c->full_from_ms = now + (took_ms > FULL_QUICK_MS ? took_ms * FULL_SHARE : FULL_PAUSE_MIN_MS);
     c->full_due_ms = now + c->conf->worker_full_scan_s * 1000;
     metrics_add(METRIC_CLAIMS_FULL_SCAN, 1);
 }

@@ -6,7 +6,7 @@
  * while the queue had more, and by polling with jitter, so nothing rests on NOTIFY alone.
  *
  * A claim goes on at each country's cursor. When it comes back short, a full scan follows, because the
- * missing work may lie behind a cursor or in a new country; full scans may take a twentieth of the time
+ * missing work may lie behind a cursor or in a new country; slow ones may take a twentieth of the time
  * at most, however slow they have become.
  *
  * A claim that came back short has taken what there was, so the next one rests first (worker.gather_ms, less

@@ -228,6 +228,28 @@ static void a_look_everywhere_that_must_wait_is_not_forgotten(void **state)
     expect_claim(7, true);
 }
 
+static int64_t pause_after_a_look_that_took(int64_t us)
+{
+    int64_t now = loop_now_ms();
+
+    claims.full_from_ms = 0;
+    claims.wants_full = true;
+    claims_wake(&claims);
+    expect_claim(10, true);
+    claims.sent_us = loop_now_us() - us;
+    answer(10);
+    slots = 10;
+    return claims.full_from_ms - now;
+}
+
+static void only_a_slow_look_everywhere_has_to_wait_for_the_next(void **state)
+{
+    (void)state;
+    assert_true(pause_after_a_look_that_took(-1000000) <
+                1000); /* no time at all, however busy this machine is */
+    assert_true(pause_after_a_look_that_took(100000) >= 2000);
+}
+
 /* The rows were inserted after the claim on its way took its snapshot. */
 static void a_notify_during_a_claim_is_not_lost(void **state)
 {
@@ -469,6 +491,7 @@ int main(void)
         TEST(it_asks_for_as_many_as_there_is_room_for),
         TEST(a_short_claim_is_followed_by_a_look_everywhere_and_then_by_rest),
         TEST(a_look_everywhere_that_must_wait_is_not_forgotten),
+        TEST(only_a_slow_look_everywhere_has_to_wait_for_the_next),
         TEST(a_notify_during_a_claim_is_not_lost),
         TEST(what_comes_after_a_short_claim_is_claimed_together),
         TEST(a_notify_during_a_short_claim_is_claimed_after_the_rest),

@@ -37,6 +37,7 @@ enum {
     CONNECTIONS_MAX = 64,
     FULL_SCAN_MS = 15000, /* claims.c and its settings' defaults */
     FULL_SHARE = 20,
+    FULL_QUICK_MS = 3,
     FULL_PAUSE_MIN_MS = 5,
     EMPTY_PAUSE_US = 1000,
     CLAIM_PARAMS = 7,
@@ -161,10 +162,10 @@ static void begin(struct farm *f, const struct options *o, int number)
 
 static void note_claim(struct farm *f, int rows, int64_t began_ns)
 {
-    int64_t now = now_ns(), pause_ms = (now - began_ns) / MS_NS * FULL_SHARE; /* of whole ones, as there */
+    int64_t now = now_ns(), took_ms = (now - began_ns) / MS_NS;
 
     if (f->is_full) {
-        f->full_from_ns = now + (pause_ms > FULL_PAUSE_MIN_MS ? pause_ms : FULL_PAUSE_MIN_MS) * MS_NS;
+        f->full_from_ns = now + (took_ms > FULL_QUICK_MS ? took_ms * FULL_SHARE : FULL_PAUSE_MIN_MS) * MS_NS;
         f->full_due_ns = now + FULL_SCAN_MS * MS_NS;
     }
     f->wants_full = rows < f->o->batch;
