@@ -1,5 +1,6 @@
-"""What a claim touches does not depend on how much waits, has ended, or lies dead behind an old snapshot."""
+"""What a claim or a finish touches does not depend on how much waits, has ended, or lies dead behind an old snapshot."""
 import json
+import uuid
 
 
 def buffers(session, sql, *values):
@@ -48,3 +49,13 @@ def test_cursors_step_over_what_an_old_snapshot_keeps(session, stock):
     many = buffers(me, CLAIM, ["us"], [cursors[0]], [None])
     assert many < few * 1.5
     assert buffers(me, CLAIM, *ALL) > many * 1.5   # and that is after 3,200 traces only
+
+
+def test_a_finish_planned_on_an_empty_table_reads_by_key_on_a_full_one(session, stock):
+    me = stock(ips=10, requests=0)
+    me.finish("w1", [(str(uuid.uuid4()), 1, "nowhere")])   # its plan is cached, and nobody has analyzed anything yet
+    me.run("INSERT INTO active_trace_requests (tracking_url, target_country, max_retries)"
+           " SELECT 'https://t.example/', 'us', 2 FROM generate_series(1, 20000)")
+    results = json.dumps([{"outcome": "ok", "blame": "none", "request_id": request, "attempt": attempt, "ip": ip}
+                          for request, attempt, ip in me.claim(5, "w1")])
+    assert buffers(me, "SELECT * FROM finish_traces('w1', %s)", results) < 500
