@@ -29,7 +29,7 @@ static void on_rows(void *arg, const PGresult *res, const char *batch, int64_t s
     child_add_rows(c, res, batch, sent_ms);
 }
 
-static int free_slots(void *arg, int leaving)
+static struct claims_room room(void *arg, int leaving)
 {
     struct child *c = arg;
 
@@ -237,7 +237,7 @@ static void start(struct child *c, struct launcher *launcher)
     c->finish.keeps_up = keeps_up;
     c->finish.joins = on_sending;
     claims_init(&c->claims, &c->loop, c->conf, c->pg, c->me->incarnation);
-    c->claims.free_slots = free_slots;
+    c->claims.room = room;
     c->claims.on_rows = on_rows;
     c->claims.on_lost = on_claim_lost;
     c->claims.on_idle = on_nothing_asked;

@@ -19,6 +19,7 @@ struct claim_columns claim_columns_of(const PGresult *res)
         .attempt = row_column(res, "attempt"),
         .retry_count = row_column(res, "retry_count"),
         .max_retries = row_column(res, "max_retries"),
+        .offer_id = row_column(res, "offer_id"),
         .offer_name = row_column(res, "offer_name"),
         .url = row_column(res, "tracking_url"),
         .country = row_column(res, "target_country"),
@@ -52,6 +53,7 @@ static void read_identity(const PGresult *res, int row, const struct claim_colum
     out->retry_count = (int)row_int(res, row, at->retry_count, 0);
     out->max_retries = (int)row_int(res, row, at->max_retries, 0);
     out->wait_ms = row_int(res, row, at->wait_ms, 0);
+    out->offer_id = arena_copy(a, row_str(res, row, at->offer_id));
     out->offer_name = arena_copy(a, row_str(res, row, at->offer_name));
     out->country = arena_copy(a, row_str(res, row, at->country));
     out->ip = arena_copy(a, row_str(res, row, at->ip));

@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum {
-    FULL_SHARE = 20,   /* slow full scans take one part in so many of the time */
+    FULL_SHARE = 20,   /* slow full scans, and claims around offers, take one part in so many of the time */
     FULL_QUICK_MS = 3, /* one that takes no longer costs no more than a claim at the cursors */
     FULL_PAUSE_MIN_MS = 5,
     BATCH_POLLS = 5, /* look for open and for ended batches every so many polls */
@@ -100,11 +100,17 @@ static bool chooses_full(const struct claims *c)
     return may_scan_fully(c) && (c->wants_full || loop_now_ms() >= c->full_due_ms);
 }
 
+/* When a look that took so long may be made again. */
+static int64_t look_again_ms(int64_t took_ms)
+{
+    return loop_now_ms() + (took_ms > FULL_QUICK_MS ? took_ms * FULL_SHARE : FULL_PAUSE_MIN_MS);
+}
+
 static void note_full_scan(struct claims *c, int64_t took_ms)
 {
     int64_t now = loop_now_ms();
 
-    c->full_from_ms = now + (took_ms > FULL_QUICK_MS ? took_ms * FULL_SHARE : FULL_PAUSE_MIN_MS);
+    c->full_from_ms = look_again_ms(took_ms);
     c->full_due_ms = now + c->conf->worker_full_scan_s * 1000;
     metrics_add(METRIC_CLAIMS_FULL_SCAN, 1);
 }
@@ -171,6 +177,19 @@ static void note_claim(struct claims *c, int rows)
     c->wants_claim = true;
 }
 
+/* What was gone around is still wanted. The next look takes a twentieth of the time at most, as a full scan
+ * does. */
+static void note_around(struct claims *c, int rows, int64_t took_ms)
+{
+    c->is_short = rows < c->asked;
+    if (!c->batch[0])
+        c->wants_claim = true;
+    if (!c->is_short)
+        return;
+    rest(c);
+    c->around_from_ms = look_again_ms(took_ms);
+}
+
 static void take_rows(struct claims *c, const PGresult *res)
 {
     int64_t took_us = loop_now_us() - c->sent_us;
@@ -182,7 +201,10 @@ static void take_rows(struct claims *c, const PGresult *res)
         metrics_add(METRIC_CLAIMS_EMPTY, 1);
     if (c->is_full && !c->batch[0])
         note_full_scan(c, took_us / 1000);
-    note_claim(c, rows);
+    if (c->is_around)
+        note_around(c, rows, took_us / 1000);
+    else
+        note_claim(c, rows);
     c->on_rows(c->arg, res, c->batch, c->sent_us / 1000);
 }
 
@@ -216,24 +238,37 @@ static void on_claimed(void *arg, PGresult *res, const char *sqlstate, const str
         c->on_idle(c->arg);
 }
 
-static void ask_claim(struct claims *c, int slots, bool is_joined)
+/* Where this claim begins to look; values are those of Q_CLAIM. */
+static void choose_cursors(struct claims *c, const char **values)
 {
-    char number[NUMBER_MAX], lease[NUMBER_MAX];
-    const char *values[7] = {
-        number, c->worker, lease, c->countries, NULL, NULL, c->batch[0] ? c->batch : NULL};
-
     c->is_full = chooses_full(c);
-    if (!c->is_full) {
-        cursors_write(&c->cursors, &c->texts[0], &c->texts[1], &c->texts[2]);
-        for (int i = 0; i < 3; i++)
-            values[3 + i] = buf_cstr(&c->texts[i]);
-    }
-    snprintf(number, sizeof(number), "%d", slots);
+    if (c->is_full)
+        return;
+    cursors_write(&c->cursors, &c->texts[0], &c->texts[1], &c->texts[2]);
+    for (int i = 0; i < 3; i++)
+        values[3 + i] = buf_cstr(&c->texts[i]);
+}
+
+static void ask_claim(struct claims *c, struct claims_room room, bool is_joined)
+{
+    const char *batch = c->batch[0] ? c->batch : NULL;
+    char number[NUMBER_MAX], lease[NUMBER_MAX];
+    const char *values[7] = {number, c->worker, lease, c->countries, NULL, NULL, batch};
+    const char *values_around[6] = {number, c->worker, lease, c->countries, room.around, batch};
+
+    snprintf(number, sizeof(number), "%d", room.slots);
     snprintf(lease, sizeof(lease), "%lld", (long long)c->conf->trace_lease_s * 1000);
-    c->asked = slots;
+    c->asked = room.slots;
     c->sent_us = loop_now_us();
     c->is_asking = true;
     c->is_joined = is_joined;
+    c->is_around = room.around != NULL;
+    c->is_full = false;
+    if (c->is_around) {
+        pg_send(c->pg, Q_CLAIM_AROUND, values_around, 0, on_claimed, c);
+        return;
+    }
+    choose_cursors(c, values);
     (is_joined ? pg_send_joined : pg_send)(c->pg, Q_CLAIM, values, 0, on_claimed, c);
 }
 
@@ -270,55 +305,58 @@ static bool is_continuous(const struct claims *c)
     return strcmp(c->conf->worker_mode, "continuous") == 0;
 }
 
-static void claim_for_all(struct claims *c, int slots, bool is_joined)
+static void claim_for_all(struct claims *c, struct claims_room room, bool is_joined)
 {
     c->batch[0] = '\0';
     c->wants_claim = false;
-    ask_claim(c, slots, is_joined);
+    ask_claim(c, room, is_joined);
 }
 
 /* What is wanted most; the answer's callback asks for the next. */
 static void ask_next(struct claims *c)
 {
-    int slots;
+    struct claims_room room;
+    bool has_room;
 
     if (c->is_stopped && !c->is_asking)
         c->on_idle(c->arg);
     if (c->is_asking || c->is_stopped || !pg_is_up(c->pg))
         return;
-    slots = c->free_slots(c->arg, 0);
+    room = c->room(c->arg, 0);
+    has_room = room.slots > 0 && (!room.around || loop_now_ms() >= c->around_from_ms);
     if (c->wants_batches) {
         c->wants_batches = false;
         ask(c, Q_OPEN_BATCHES, on_batches);
-    } else if (c->next_batch < c->nbatches && slots > 0) {
+    } else if (c->next_batch < c->nbatches && has_room) {
         memcpy(c->batch, c->batches[c->next_batch++], CLAIMS_ID_MAX);
-        ask_claim(c, slots, false);
+        ask_claim(c, room, false);
     } else if (c->wants_settle) {
         c->wants_settle = false;
         ask(c, Q_SETTLE_BATCHES, on_settled);
-    } else if (c->wants_claim && is_continuous(c) && slots > 0 && !is_resting(c)) {
-        claim_for_all(c, slots, false);
+    } else if (c->wants_claim && is_continuous(c) && has_room && !is_resting(c)) {
+        claim_for_all(c, room, false);
     }
 }
 
 bool claims_join(struct claims *c, int leaving)
 {
     bool is_batches_turn = c->wants_batches || c->wants_settle || c->next_batch < c->nbatches;
-    int slots;
+    struct claims_room room;
 
     if (c->is_asking || c->is_stopped || c->is_doubtful || is_batches_turn || !c->wants_claim ||
         !is_continuous(c))
         return false;
-    slots = c->free_slots(c->arg, leaving);
-    if (slots <= 0 || is_resting(c))
+    room = c->room(c->arg, leaving);
+    if (room.slots <= 0 || room.around || is_resting(c))
         return false;
-    claim_for_all(c, slots, true);
+    claim_for_all(c, room, true);
     return true;
 }
 
 void claims_wake(struct claims *c)
 {
     c->wants_claim = true;
+    c->around_from_ms = 0;
     ask_next(c);
 }
 

@@ -13,6 +13,8 @@
  * some jitter), and what comes meanwhile is claimed together. An idle child has rested already: it claims at
  * once. A claim that came back full is followed by the next without a rest, and batches never wait.
  *
+ * Where the browser has enough to do, the room is for other offers than those that need it (around.h).
+ *
  * Where results are sent while there is more to claim, the claim is joined to them: one transaction for both,
  * which saves PostgreSQL up to a sixth of its work. After a claim without an answer the next one goes by
  * itself, so that whatever is wrong with claims holds up no result.
@@ -26,6 +28,13 @@
 
 enum { CLAIMS_BATCHES = 32, CLAIMS_ID_MAX = 40 };
 
+/* What may be claimed now. */
+struct claims_room {
+    int slots;
+    const char
+        *around; /* if not NULL only of other offers than these (an array literal, until it is asked again) */
+};
+
 struct claims {
     const struct conf *conf;
     struct pg *pg;      /* borrowed */
@@ -38,12 +47,14 @@ struct claims {
     bool wants_settle;
     bool is_short;                     /* the last claim found less than was asked for */
     bool is_full;                      /* the claim on its way is a full scan */
+    bool is_around;                    /* it goes around some offers, and says nothing about cursors */
     bool is_joined;                    /* the claim on its way shares its transaction with results */
     bool is_doubtful;                  /* the last claim got no answer */
     int asked;                         /* slots of the claim on its way */
     int64_t sent_us;                   /* when */
     int64_t full_from_ms, full_due_ms; /* a full scan may, and must, be made from then on */
     int64_t rests_until_ms;            /* no claim before, unless for a batch */
+    int64_t around_from_ms;            /* no claim around offers before */
     char batches[CLAIMS_BATCHES][CLAIMS_ID_MAX]; /* open ones, oldest first */
     int nbatches, next_batch;
     char batch[CLAIMS_ID_MAX]; /* the claim on its way is for this one; "" for none */
@@ -52,7 +63,7 @@ struct claims {
     struct buf texts[3]; /* for the cursors' literals */
     uv_timer_t poll, rest;
     unsigned polls;
-    int (*free_slots)(void *arg, int leaving); /* when so many of our traces have left */
+    struct claims_room (*room)(void *arg, int leaving); /* when so many of our traces have left */
     /* The rows of a claim; batch is "" for none. sent_ms: loop clock when it was asked. */
     void (*on_rows)(void *arg, const PGresult *res, const char *batch, int64_t sent_ms);
     /* A claim got no answer: PostgreSQL may hold something for us that we know nothing of. */

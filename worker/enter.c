@@ -208,6 +208,8 @@ static enum trace_event enter_browser(struct trace *t)
     if (t->is_sample)
         request.evidence = 0; /* what is kept belongs to the result */
     t->used_browser = true;
+    if (!t->is_sample)
+        pace_needs_browser(&t->child->pace, t->claim.offer_id);
     t->page = browser_start(browser, &t->arena, &request, on_page_done, t);
     arm_deadline(t, ends_ms + TRACER_GRACE_MS);
     return EV_WAIT;
@@ -247,7 +249,7 @@ static enum trace_event enter_finishing(struct trace *t)
     t->page = NULL;
     if (!t->is_sample)
         t->ended_ms = loop_now_ms();
-    pace_trace_ended(&t->child->pace, t->used_browser);
+    pace_trace_ended(&t->child->pace, t->claim.offer_id, t->used_browser);
     if (store_error(t)->code == ERR_HOST_EXHAUSTED)
         pace_host_exhausted(&t->child->pace, store_error(t));
     arm_deadline(t, t->lease_until_ms);

@@ -100,6 +100,13 @@ int limit_room(const struct limit *l, int running, struct limit_browser browser,
     return room < pages ? room : pages;
 }
 
+int limit_room_around(const struct limit *l, int running, struct limit_browser browser)
+{
+    int room = (int)l->target - running;
+
+    return room > 0 && browser.waiting <= l->slots / 2 ? room : 0;
+}
+
 void limit_note(struct limit *l, enum limit_by by)
 {
     l->seen |= 1U << by;

@@ -41,14 +41,20 @@ static struct limit_browser browser_of(const struct child *c)
     };
 }
 
-int pace_room(struct pace *p, int leaving)
+struct claims_room pace_room(struct pace *p, int leaving)
 {
     struct child *c = p->child;
+    struct limit_browser browser = browser_of(c);
+    int running = c->ntraces - leaving;
     enum limit_by by;
-    int room = limit_room(&p->limit, c->ntraces - leaving, browser_of(c), &by);
+    struct claims_room room = {.slots = limit_room(&p->limit, running, browser, &by)};
 
     if (by != LIMIT_NONE && claims_want_work(&c->claims))
         limit_note(&p->limit, by);
+    if (by != LIMIT_BROWSER)
+        return room;
+    room.around = around_offers(&p->around);
+    room.slots = room.around ? limit_room_around(&p->limit, running, browser) : 0;
     return room;
 }
 
@@ -57,9 +63,16 @@ void pace_database_took(struct pace *p, int64_t sent_us)
     limit_database_took(&p->limit, loop_now_us() - sent_us, loop_now_ms());
 }
 
-void pace_trace_ended(struct pace *p, bool needed_browser)
+void pace_needs_browser(struct pace *p, struct str offer_id)
+{
+    around_note(&p->around, offer_id, true);
+}
+
+void pace_trace_ended(struct pace *p, struct str offer_id, bool needed_browser)
 {
     limit_trace_ended(&p->limit, needed_browser);
+    if (!needed_browser)
+        around_note(&p->around, offer_id, false);
 }
 
 void pace_host_exhausted(struct pace *p, const struct err *err)
@@ -129,7 +142,7 @@ static void on_look(uv_timer_t *timer)
     ask_why_short(p);
     if (p->countries[0])
         limit_note(&p->limit, LIMIT_FREE_IPS);
-    room = pace_room(p, 0);
+    room = pace_room(p, 0).slots;
     if (limit_look(&p->limit))
         log_info("farm.limit", kv("by", limit_name(p->limit.by)), kv("was", was),
                  kv("running", p->child->ntraces), kv("room", room), kv("target", (int64_t)p->limit.target),

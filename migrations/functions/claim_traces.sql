@@ -16,14 +16,16 @@
 -- late; an IP that is missed is missed until a claim comes back short, which is soon enough. Requests with a
 -- priority have no cursor. An unhealthy IP whose pause is over is taken as a probe, one per country.
 -- Where a country's queue is late (trace_policy.fair_after_s), fair_share() lets no offer wait behind another's flood.
--- With p_batch: at most what that batch may still take, over the whole farm.
+-- With p_around, the offers that a busy browser is to be spared: pairs_around() chooses, from everything, and cursors are
+-- none. With p_batch: at most what that batch may still take, over the whole farm.
 --
 -- Where a look at everything finds one request in the whole queue, as an idle farm does after a click, the same is done
 -- in statements for one row each, whose plans start faster: a third of the time.
 DROP FUNCTION IF EXISTS claim_one(tid, text, timestamptz, timestamptz, uuid);
+DROP FUNCTION IF EXISTS claim_traces(integer, text, integer, text[], timestamptz[], timestamptz[], uuid);
 CREATE OR REPLACE FUNCTION claim_traces(
   p_slots integer, p_worker text, p_lease_ms integer, p_countries text[],
-  p_request_cursors timestamptz[], p_ip_cursors timestamptz[], p_batch uuid DEFAULT NULL)
+  p_request_cursors timestamptz[], p_ip_cursors timestamptz[], p_batch uuid DEFAULT NULL, p_around uuid[] DEFAULT NULL)
 RETURNS TABLE (request_id uuid, attempt integer, retry_count integer, max_retries integer, offer_id uuid,
                offer_name text, tracking_url text, target_country text, inbound_params jsonb, options jsonb,
                wait_ms integer, ip_address text, ip_port text, provider text, proxy_scheme text, proxy_host text,
@@ -65,7 +67,12 @@ BEGIN
   IF v_slots <= 0 THEN
     RETURN;
   END IF;
-  IF v_countries IS NULL THEN
+  IF p_around IS NOT NULL THEN
+    SELECT chosen.ips, chosen.requests, chosen.ids
+      INTO v_pair_ips, v_pair_requests, v_pair_ids
+      FROM pairs_around(v_slots, p_countries, p_around, v_now) AS chosen;
+    v_countries := '{}';   -- nothing by age
+  ELSIF v_countries IS NULL THEN
     SELECT array_agg(t.ctid), min(t.target_country), min(t.next_attempt_at)
       INTO v_waiting, target_country, request_cursor
       FROM (SELECT r.ctid, r.target_country, r.next_attempt_at
@@ -276,8 +283,8 @@ BEGIN
             pair.secret_name, coalesce(v_request_cursors[array_position(v_countries, t.target_country)], '-infinity'),
             coalesce(v_ip_cursors[array_position(v_countries, t.target_country)], '-infinity');
 END $$;
-COMMENT ON FUNCTION claim_traces(integer, text, integer, text[], timestamptz[], timestamptz[], uuid) IS
+COMMENT ON FUNCTION claim_traces(integer, text, integer, text[], timestamptz[], timestamptz[], uuid, uuid[]) IS
   'Leases pairs of a due request and a free IP of its country to a worker.';
-REVOKE ALL ON FUNCTION claim_traces(integer, text, integer, text[], timestamptz[], timestamptz[], uuid) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION claim_traces(integer, text, integer, text[], timestamptz[], timestamptz[], uuid)
+REVOKE ALL ON FUNCTION claim_traces(integer, text, integer, text[], timestamptz[], timestamptz[], uuid, uuid[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION claim_traces(integer, text, integer, text[], timestamptz[], timestamptz[], uuid, uuid[])
    TO tracepool_worker, tracepool_admin;

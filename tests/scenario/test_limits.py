@@ -64,6 +64,25 @@ def test_traces_that_wait_for_the_browser_hold_back_claims(db, worker, pool, pro
     running.wait_event("farm.limit", by="none", was="browser_slots")
 
 
+def test_pages_that_wait_for_the_browser_hold_up_no_other_offer(db, worker, pool, proxies, web):
+    for proxy in proxies(8):
+        pool.add(proxy)
+    db.run("UPDATE trace_policy SET cooldown_s = 0")
+    offers = {name: db.value("INSERT INTO offers (offer_name, tracer_mode) VALUES (%s, %s) RETURNING id", name, mode)
+              for name, mode in (("pages", "browser"), ("shop", "http_only"))}
+    page, shop = held(web, "page"), web.add("http://shop.test/", PAGE)
+    pages = [pool.request(page, offer_id=offers["pages"]) for _ in range(4)]
+    running = worker("--browser.contexts=1")
+    running.wait_event("farm.limit", by="browser_slots")
+    for request in [pool.request(shop, offer_id=offers["shop"]) for _ in range(40)]:
+        assert pool.ended(request)["status"] == "completed"
+    assert not [request for request in pages if pool.row(request)["status"] == "completed"], "the browser was busy all the time"
+    web.release(page)
+    for request in pages:
+        assert pool.ended(request)["status"] == "completed"
+    pool.nothing_held()
+
+
 def test_a_slow_database_halves_the_traces_at_once_until_it_is_fast_again(db, worker, pool, proxies, web):
     pool.add(proxies(1)[0])
     page = web.add("http://shop.test/", PAGE)

@@ -20,6 +20,7 @@ static bool is_up;
 static int asked = -1; /* the query on its way; -1 for none */
 static int asked_slots;
 static bool asked_everywhere;
+static char asked_around[64];
 static char asked_batch[CLAIMS_ID_MAX];
 static pg_done_cb asked_done;
 static void *asked_arg;
@@ -38,6 +39,11 @@ void pg_send(struct pg *pg, int q, const char *const *values, int64_t timeout_ms
     asked = q;
     asked_done = done;
     asked_arg = arg;
+    if (q == Q_CLAIM_AROUND) {
+        asked_slots = atoi(values[0]);
+        snprintf(asked_around, sizeof(asked_around), "%s", values[4]);
+        snprintf(asked_batch, sizeof(asked_batch), "%s", values[5] ? values[5] : "");
+    }
     if (q != Q_CLAIM)
         return;
     asked_slots = atoi(values[0]);
@@ -61,11 +67,12 @@ static struct claims claims;
 static struct conf conf;
 static uv_loop_t loop;
 static int slots, nrows, nlost, nidle;
+static const char *around;
 
-static int free_slots(void *arg, int leaving)
+static struct claims_room room(void *arg, int leaving)
 {
     (void)arg;
-    return slots + leaving;
+    return (struct claims_room){slots + leaving, around};
 }
 
 static void on_rows(void *arg, const PGresult *res, const char *batch, int64_t sent_ms)
@@ -100,7 +107,7 @@ static void start(const char *mode)
                          .trace_lease_s = 120};
     uv_loop_init(&loop);
     claims_init(&claims, &loop, &conf, NULL, "host.1.1");
-    claims.free_slots = free_slots;
+    claims.room = room;
     claims.on_rows = on_rows;
     claims.on_lost = on_lost;
     claims.on_idle = on_idle;
@@ -108,6 +115,7 @@ static void start(const char *mode)
     asked = -1;
     is_joined = false;
     slots = 10;
+    around = NULL;
     nrows = nlost = nidle = 0;
 }
 
@@ -188,6 +196,50 @@ static void it_asks_for_as_many_as_there_is_room_for(void **state)
     claims_resume(&claims);
     expect_claim(4, false); /* and then where the last one stopped */
     answer(4);
+}
+
+static void expect_claim_around(int n)
+{
+    assert_int_equal(asked, Q_CLAIM_AROUND);
+    assert_int_equal(asked_slots, n);
+    assert_string_equal(asked_around, "{a}");
+}
+
+static void a_busy_browser_is_gone_around_and_what_waits_for_it_stays_wanted(void **state)
+{
+    (void)state;
+    around = "{a}";
+    claims_wake(&claims);
+    expect_claim_around(10);
+    answer(10);
+    slots = 2;
+    claims_resume(&claims); /* there may be more of the others */
+    expect_claim_around(2);
+    answer(1);
+    claims.around_from_ms = INT64_MAX;
+    claims_resume(&claims); /* there is not: not at once again */
+    assert_int_equal(asked, -1);
+    assert_false(claims_join(&claims, 1)); /* nor with results */
+    claims_wake(&claims);
+    expect_claim_around(1);
+    answer(0);
+    around = NULL;
+    claims_resume(&claims); /* the browser has room, and nobody had to say that there is work */
+    expect_claim(1, true);
+    answer(1);
+    assert_int_equal(nrows, 12);
+}
+
+static void a_batch_goes_around_a_busy_browser_too(void **state)
+{
+    (void)state;
+    claims_wake_batches(&claims);
+    assert_int_equal(asked, Q_OPEN_BATCHES);
+    around = "{a}";
+    answer_with(1, "b1", ERR_OK);
+    expect_claim_around(10);
+    assert_string_equal(asked_batch, "b1");
+    answer(0);
 }
 
 static void a_short_claim_is_followed_by_a_look_everywhere_and_then_by_rest(void **state)
@@ -488,6 +540,8 @@ static void countries_are_an_array_or_all(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_busy_browser_is_gone_around_and_what_waits_for_it_stays_wanted),
+        cmocka_unit_test_setup_teardown(a_batch_goes_around_a_busy_browser_too, setup_batch_mode, teardown),
         TEST(it_asks_for_as_many_as_there_is_room_for),
         TEST(a_short_claim_is_followed_by_a_look_everywhere_and_then_by_rest),
         TEST(a_look_everywhere_that_must_wait_is_not_forgotten),

@@ -1,0 +1,1 @@
+-- No table changes. Workers of this version claim with claim_traces(..., p_around), and say "schema too old" where that is missing.
