@@ -20,7 +20,7 @@
 -- none. With p_batch: at most what that batch may still take, over the whole farm.
 --
 -- Where a look at everything finds one request in the whole queue, as an idle farm does after a click, the same is done
--- in statements for one row each, whose plans start faster: a third of the time.
+-- in statements for one row each, whose plans start faster: half of the time.
 DROP FUNCTION IF EXISTS claim_one(tid, text, timestamptz, timestamptz, uuid);
 DROP FUNCTION IF EXISTS claim_traces(integer, text, integer, text[], timestamptz[], timestamptz[], uuid);
 CREATE OR REPLACE FUNCTION claim_traces(
