@@ -14,6 +14,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
   v_now     timestamptz := clock_timestamp();
+  v_all     integer := jsonb_array_length(p_items);
   v_stopped boolean;
   v_blocked uuid[];
 BEGIN
@@ -21,7 +22,10 @@ BEGIN
   RETURN QUERY
   WITH item AS MATERIALIZED (
     SELECT i.id, i.attempts, i.url, i.host, i.refusal
-      FROM jsonb_to_recordset(p_items) AS i (id bigint, attempts integer, url text, host text, refusal text)
+      FROM (SELECT *   -- limits that limit nothing: see finish_traces()
+              FROM jsonb_to_recordset(p_items) AS i (id bigint, attempts integer, url text, host text, refusal text)
+             LIMIT v_all) AS i
+     LIMIT v_all
   ), held AS MATERIALIZED (
     SELECT e.id, item.url, item.host, item.refusal,
            CASE WHEN v_stopped THEN 'stopped'
@@ -65,10 +69,11 @@ BEGIN
   UNION ALL
   SELECT item.id, 'lost', item.attempts FROM item WHERE item.id NOT IN (SELECT c.id FROM changed c);
 
-  v_blocked := ARRAY(SELECT DISTINCT e.ad_view_id
-                       FROM jsonb_to_recordset(p_items) AS i (id bigint)
-                       JOIN tracking_events e ON e.id = i.id
-                      WHERE e.state IN ('blocked', 'expired') AND e.ord = 0);
+  v_blocked := ARRAY(SELECT DISTINCT lost.ad_view_id
+                       FROM (SELECT (SELECT e.ad_view_id FROM tracking_events e
+                                      WHERE e.id = i.id AND e.ord = 0 AND e.state IN ('blocked', 'expired')) AS ad_view_id
+                               FROM jsonb_to_recordset(p_items) AS i (id bigint)) AS lost
+                      WHERE lost.ad_view_id IS NOT NULL);
   IF cardinality(v_blocked) > 0 THEN
     PERFORM skip_unseen_views(v_blocked);
   END IF;

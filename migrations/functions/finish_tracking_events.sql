@@ -16,6 +16,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
   v_now    timestamptz := clock_timestamp();
+  v_all    integer := jsonb_array_length(p_results);
   v_policy trace_policy;
   v_views  uuid[];
 BEGIN
@@ -24,10 +25,13 @@ BEGIN
   WITH result AS MATERIALIZED (
     SELECT r.id, r.attempts, r.outcome, r.phase, r.status, r.error, r.response_ms, r.reused, r.remote,
            coalesce(r.pause_ms, 0) * interval '1 ms' AS pause
-      FROM jsonb_to_recordset(p_results)
-           AS r (id bigint, attempts integer, outcome text, phase text, status integer, error text, response_ms integer,
-                 reused boolean, remote text, pause_ms bigint)
+      FROM (SELECT *   -- limits that limit nothing: see finish_traces()
+              FROM jsonb_to_recordset(p_results)
+                   AS r (id bigint, attempts integer, outcome text, phase text, status integer, error text, response_ms integer,
+                         reused boolean, remote text, pause_ms bigint)
+             LIMIT v_all) AS r
      WHERE r.outcome IN ('tracked', 'failed', 'unknown', 'blocked', 'retry', 'held')
+     LIMIT v_all
   ), held AS MATERIALIZED (
     SELECT e.id, e.is_begun AND e.state = 'sending' AS was_begun
       FROM result r
@@ -63,10 +67,11 @@ BEGIN
   )
   SELECT ended.id, ended.state FROM ended;
 
-  v_views := ARRAY(SELECT DISTINCT e.ad_view_id
-                     FROM jsonb_to_recordset(p_results) AS r (id bigint)
-                     JOIN tracking_events e ON e.id = r.id
-                    WHERE e.ord = 0 AND e.state IN ('failed', 'unknown', 'blocked'));
+  v_views := ARRAY(SELECT DISTINCT lost.ad_view_id
+                     FROM (SELECT (SELECT e.ad_view_id FROM tracking_events e
+                                    WHERE e.id = r.id AND e.ord = 0 AND e.state IN ('failed', 'unknown', 'blocked')) AS ad_view_id
+                             FROM jsonb_to_recordset(p_results) AS r (id bigint)) AS lost
+                    WHERE lost.ad_view_id IS NOT NULL);
   IF cardinality(v_views) > 0 THEN
     PERFORM skip_unseen_views(v_views);
   END IF;

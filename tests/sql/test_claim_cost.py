@@ -59,3 +59,17 @@ def test_a_finish_planned_on_an_empty_table_reads_by_key_on_a_full_one(session, 
     results = json.dumps([{"outcome": "ok", "blame": "none", "request_id": request, "attempt": attempt, "ip": ip}
                           for request, attempt, ip in me.claim(5, "w1")])
     assert buffers(me, "SELECT * FROM finish_traces('w1', %s)", results) < 500
+
+
+def test_tracking_statements_planned_on_an_empty_table_read_by_key_on_a_full_one(session, stock):
+    me = stock(ips=1, requests=0)
+    items = json.dumps([{"id": 5, "attempts": 1, "outcome": "tracked", "host": "ads.example"}])
+    statements = ("SELECT * FROM begin_tracking_events('w1', %s)", "SELECT * FROM finish_tracking_events('w1', %s)")
+    for _ in range(6):   # the plans that they keep
+        for statement in statements:
+            me.all(statement, items)
+    me.run("INSERT INTO tracking_events (request_id, ad_view_id, event, ord, is_billing, url_template, dedup_key, state)"
+           " SELECT gen_random_uuid(), gen_random_uuid(), 'start', 10, false, 'https://ads.example/', i::text::bytea, 'tracked'"
+           " FROM generate_series(1, 20000) AS i")
+    for statement in statements:
+        assert buffers(me, statement, items) < 100
