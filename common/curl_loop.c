@@ -212,14 +212,14 @@ static bool start_multi(struct curl_loop *c)
     c->multi = multi;
     uv_unref((uv_handle_t *)&c->poll);
     c->open_handles++;
-    curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
-    curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_timeout_wish);
-    curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
+    curl_multi_set(c->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_set(c->multi, CURLMOPT_SOCKETDATA, c);
+    curl_multi_set(c->multi, CURLMOPT_TIMERFUNCTION, on_timeout_wish);
+    curl_multi_set(c->multi, CURLMOPT_TIMERDATA, c);
     if (c->connections > 0)
-        curl_multi_setopt(c->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, c->connections);
+        curl_multi_set(c->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, c->connections);
     if (c->kept > 0)
-        curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, c->kept);
+        curl_multi_set(c->multi, CURLMOPT_MAXCONNECTS, c->kept);
     return true;
 }
 
@@ -274,7 +274,7 @@ bool curl_loop_add(struct curl_loop *c, CURL *easy, void *arg)
 {
     if (!c->multi && !start_multi(c))
         return false;
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, arg);
+    curl_set(easy, CURLOPT_PRIVATE, arg);
     return curl_multi_add_handle(c->multi, easy) == CURLM_OK;
 }
 

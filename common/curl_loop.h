@@ -12,9 +12,21 @@
 
 #include <curl/curl.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <uv.h>
 
 struct curl_loop;
+
+/*
+ * An option of a handle. libcurl copies texts, and where there is no memory for that it leaves the option as
+ * it was: a trace without its proxy would go out directly. So that ends the process, as elsewhere.
+ */
+#define curl_set(easy, option, value)                                                                        \
+    ((void)(curl_easy_setopt(easy, option, value) != CURLE_OUT_OF_MEMORY || (abort(), 0)))
+#define curl_multi_set(multi, option, value)                                                                 \
+    ((void)(curl_multi_setopt(multi, option, value) != CURLM_OUT_OF_MEMORY || (abort(), 0)))
+#define curl_share_set(share, option, value)                                                                 \
+    ((void)(curl_share_setopt(share, option, value) != CURLSHE_NOMEM || (abort(), 0)))
 
 /*
  * A transfer has ended; arg is what it was added with. The handle is still in the multi (a CONNECT_ONLY

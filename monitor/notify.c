@@ -118,19 +118,19 @@ static void set_request(struct post *post)
 
     buf_init(&url, URL_BYTES);
     notice_put_url(conf, post->target, &url);
-    curl_easy_setopt(post->easy, CURLOPT_URL, buf_cstr(&url));
-    curl_easy_setopt(post->easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(post->easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(post->easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(post->easy, CURLOPT_TIMEOUT_MS, (long)conf->alerts_webhook_timeout_ms);
-    curl_easy_setopt(post->easy, CURLOPT_USERAGENT, "tracepool/" TRACEPOOL_VERSION);
-    curl_easy_setopt(post->easy, CURLOPT_HTTPHEADER, post->headers);
-    curl_easy_setopt(post->easy, CURLOPT_POSTFIELDS, post->body.data);
-    curl_easy_setopt(post->easy, CURLOPT_POSTFIELDSIZE, (long)post->body.len);
-    curl_easy_setopt(post->easy, CURLOPT_WRITEFUNCTION, on_answer);
-    curl_easy_setopt(post->easy, CURLOPT_ERRORBUFFER, post->error);
+    curl_set(post->easy, CURLOPT_URL, buf_cstr(&url));
+    curl_set(post->easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_set(post->easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_set(post->easy, CURLOPT_NOSIGNAL, 1L);
+    curl_set(post->easy, CURLOPT_TIMEOUT_MS, (long)conf->alerts_webhook_timeout_ms);
+    curl_set(post->easy, CURLOPT_USERAGENT, "tracepool/" TRACEPOOL_VERSION);
+    curl_set(post->easy, CURLOPT_HTTPHEADER, post->headers);
+    curl_set(post->easy, CURLOPT_POSTFIELDS, post->body.data);
+    curl_set(post->easy, CURLOPT_POSTFIELDSIZE, (long)post->body.len);
+    curl_set(post->easy, CURLOPT_WRITEFUNCTION, on_answer);
+    curl_set(post->easy, CURLOPT_ERRORBUFFER, post->error);
     if (*conf->http_ca_file)
-        curl_easy_setopt(post->easy, CURLOPT_CAINFO, conf->http_ca_file);
+        curl_set(post->easy, CURLOPT_CAINFO, conf->http_ca_file);
 }
 
 static void add_header(struct post *post, const char *line)

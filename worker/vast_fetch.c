@@ -77,8 +77,8 @@ static bool put_on_wire(struct vast_session *s)
         return err_set(&s->err, ERR_TOO_BIG, "the trace's memory is used up");
     if (left <= 0)
         return err_set(&s->err, ERR_TARGET_TIMEOUT, "%.*s: no time left", STR_ARG(s->url.host));
-    curl_easy_setopt(s->easy, CURLOPT_URL, href);
-    curl_easy_setopt(s->easy, CURLOPT_TIMEOUT_MS, (long)left);
+    curl_set(s->easy, CURLOPT_URL, href);
+    curl_set(s->easy, CURLOPT_TIMEOUT_MS, (long)left);
     vast_session_set_headers(s);
     if (!curl_loop_add(s->fetcher->wire, s->easy, s))
         return curl_loop_refuse(&s->err, s->url.host);

@@ -56,22 +56,22 @@ static bool set_route(struct vast_session *s)
     s->policy.has_proxy = proxy->scheme.len > 0;
     if (s->policy.has_proxy)
         s->has_named_proxy = !tracer_proxy_address(proxy, &s->policy.proxy);
-    curl_easy_setopt(s->easy, CURLOPT_PROXY, url); /* "" also keeps libcurl from the environment's */
-    curl_easy_setopt(s->easy, CURLOPT_NOPROXY, "");
-    curl_easy_setopt(s->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    curl_set(s->easy, CURLOPT_PROXY, url); /* "" also keeps libcurl from the environment's */
+    curl_set(s->easy, CURLOPT_NOPROXY, "");
+    curl_set(s->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     if (proxy->user.len)
-        curl_easy_setopt(s->easy, CURLOPT_PROXYUSERNAME, arena_cstr(s->arena, proxy->user));
+        curl_set(s->easy, CURLOPT_PROXYUSERNAME, arena_cstr(s->arena, proxy->user));
     if (proxy->password.len)
-        curl_easy_setopt(s->easy, CURLOPT_PROXYPASSWORD, arena_cstr(s->arena, proxy->password));
-    curl_easy_setopt(s->easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
-    curl_easy_setopt(s->easy, CURLOPT_OPENSOCKETDATA, s);
-    curl_easy_setopt(s->easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(s->easy, CURLOPT_QUICK_EXIT, 1L); /* never wait for a resolver's thread */
-    curl_easy_setopt(s->easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(s->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)s->options.connect_timeout_ms);
+        curl_set(s->easy, CURLOPT_PROXYPASSWORD, arena_cstr(s->arena, proxy->password));
+    curl_set(s->easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    curl_set(s->easy, CURLOPT_OPENSOCKETDATA, s);
+    curl_set(s->easy, CURLOPT_NOSIGNAL, 1L);
+    curl_set(s->easy, CURLOPT_QUICK_EXIT, 1L); /* never wait for a resolver's thread */
+    curl_set(s->easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_set(s->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)s->options.connect_timeout_ms);
     if (s->options.ca_file.len) {
-        curl_easy_setopt(s->easy, CURLOPT_CAINFO, arena_cstr(s->arena, s->options.ca_file));
-        curl_easy_setopt(s->easy, CURLOPT_PROXY_CAINFO, arena_cstr(s->arena, s->options.ca_file));
+        curl_set(s->easy, CURLOPT_CAINFO, arena_cstr(s->arena, s->options.ca_file));
+        curl_set(s->easy, CURLOPT_PROXY_CAINFO, arena_cstr(s->arena, s->options.ca_file));
     }
     return !s->arena->is_full;
 }
@@ -101,7 +101,7 @@ static bool may_have_headers(const struct vast_session *s)
 
 void vast_session_set_headers(struct vast_session *s)
 {
-    curl_easy_setopt(s->easy, CURLOPT_HTTPHEADER, may_have_headers(s) ? s->headers : s->plain);
+    curl_set(s->easy, CURLOPT_HTTPHEADER, may_have_headers(s) ? s->headers : s->plain);
 }
 
 static void set_request(struct vast_session *s)
@@ -110,16 +110,16 @@ static void set_request(struct vast_session *s)
     add_header(&s->headers, ACCEPT);
     for (int i = 0; i < s->options.nheaders; i++)
         add_header(&s->headers, arena_cstr(s->arena, s->options.headers[i]));
-    curl_easy_setopt(s->easy, CURLOPT_USERAGENT, arena_cstr(s->arena, s->options.user_agent));
-    curl_easy_setopt(s->easy, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(s->easy, CURLOPT_HEADERDATA, s);
-    curl_easy_setopt(s->easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(s->easy, CURLOPT_WRITEDATA, s);
-    curl_easy_setopt(s->easy, CURLOPT_ERRORBUFFER, s->error);
-    curl_easy_setopt(s->easy, CURLOPT_SHARE, s->share);
-    curl_easy_setopt(s->easy, CURLOPT_COOKIEFILE, "");
-    curl_easy_setopt(s->easy, CURLOPT_ACCEPT_ENCODING, "");
-    curl_easy_setopt(s->easy, CURLOPT_PATH_AS_IS, 1L);
+    curl_set(s->easy, CURLOPT_USERAGENT, arena_cstr(s->arena, s->options.user_agent));
+    curl_set(s->easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_set(s->easy, CURLOPT_HEADERDATA, s);
+    curl_set(s->easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_set(s->easy, CURLOPT_WRITEDATA, s);
+    curl_set(s->easy, CURLOPT_ERRORBUFFER, s->error);
+    curl_set(s->easy, CURLOPT_SHARE, s->share);
+    curl_set(s->easy, CURLOPT_COOKIEFILE, "");
+    curl_set(s->easy, CURLOPT_ACCEPT_ENCODING, "");
+    curl_set(s->easy, CURLOPT_PATH_AS_IS, 1L);
 }
 
 static void start_curl(struct vast_session *s)
@@ -132,7 +132,7 @@ static void start_curl(struct vast_session *s)
     if (!s->easy || !s->share)
         abort();
     for (size_t i = 0; i < ARRAY_LEN(shared); i++)
-        curl_share_setopt(s->share, CURLSHOPT_SHARE, shared[i]);
+        curl_share_set(s->share, CURLSHOPT_SHARE, shared[i]);
 }
 
 bool vast_session_set_up(struct vast_session *s)

@@ -4,6 +4,7 @@
  *
  * TORTURE_COUNT=FILE   nothing fails; the number of calls is written to FILE at the end
  * TORTURE_FAIL=N       the Nth call fails, and is named on stderr with its place in the program
+ * TORTURE_ONLY=NAMES   of these alone, with commas between; the others are not counted
  *
  * With neither, a call is passed on. Only calls of the program's own objects come here, not those within a
  * library. A call that fails does nothing else: what the real one would have left behind is not imitated.
@@ -14,26 +15,34 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <iconv.h>
 #include <idn2.h>
 #include <jansson.h>
 #include <libpq-fe.h>
 #include <libxml/HTMLparser.h>
+#include <libxml/xmlschemas.h>
 #include <libxml/xpath.h>
+#include <netdb.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
 
 static long calls, failing;
-static const char *count_file;
+static const char *count_file, *only;
 /* A child of fork() counts on from its parent's number, but only the program itself tells it. */
 static pid_t first_pid;
 /* Standard error as it was: a test may put another file in its place. */
@@ -44,6 +53,7 @@ __attribute__((constructor)) static void torture_begin(void)
     const char *n = getenv("TORTURE_FAIL");
 
     count_file = getenv("TORTURE_COUNT");
+    only = getenv("TORTURE_ONLY");
     failing = n ? atol(n) : 0;
     first_pid = getpid();
     if (failing)
@@ -60,11 +70,22 @@ __attribute__((destructor)) static void torture_end(void)
     fclose(file);
 }
 
+static int is_meant(const char *name)
+{
+    size_t len = strlen(name);
+
+    for (const char *at = only; at && (at = strstr(at, name)) != NULL; at += len) {
+        if ((at == only || at[-1] == ',') && (at[len] == '\0' || at[len] == ','))
+            return 1;
+    }
+    return !only;
+}
+
 static int fails(const char *name, const void *from)
 {
     Dl_info where = {.dli_fname = "?"};
 
-    if (__atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED) != failing)
+    if (!is_meant(name) || __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED) != failing)
         return 0;
     dladdr(from, &where);
     dprintf(report, "torture: %s fails at +0x%tx\n", name,
@@ -115,12 +136,30 @@ WRAP(struct dirent *, readdir64, (DIR *dir), (dir), NULL, EIO)
 WRAP(int, flock, (int fd, int how), (fd, how), -1, ENOLCK)
 WRAP(char *, fgets, (char *to, int n, FILE *from), (to, n, from), NULL, EIO)
 WRAP(int, fflush, (FILE *to), (to), EOF, ENOSPC)
+WRAP(size_t, fread, (void *to, size_t size, size_t n, FILE *from), (to, size, n, from), 0, EIO)
+WRAP(size_t, fwrite, (const void *from, size_t size, size_t n, FILE *to), (from, size, n, to), 0, ENOSPC)
+WRAP(int, fputs, (const char *s, FILE *to), (s, to), EOF, ENOSPC)
+WRAP(ssize_t, __getdelim, (char **to, size_t *n, int end, FILE *from), (to, n, end, from), -1, EIO)
+WRAP(ssize_t, __read_chk, (int fd, void *to, size_t n, size_t room), (fd, to, n, room), -1, EIO)
+WRAP(int, access, (const char *path, int how), (path, how), -1, EACCES)
+WRAP(char *, mkdtemp, (char *path), (path), NULL, EACCES)
+WRAP(int, symlink, (const char *to, const char *path), (to, path), -1, EACCES)
+WRAP(int, nftw64, (const char *path, int (*each)(const char *, const struct stat64 *, int, struct FTW *), int fds, int how), (path, each, fds, how), -1, EACCES)
+WRAP(int, gethostname, (char *to, size_t n), (to, n), -1, ENAMETOOLONG)
+WRAP(size_t, iconv, (iconv_t c, char **from, size_t *left, char **to, size_t *room), (c, from, left, to, room), (size_t)-1, EILSEQ)
 WRAP(int, memfd_create, (const char *name, unsigned flags), (name, flags), -1, EMFILE)
 WRAP(iconv_t, iconv_open, (const char *to, const char *from), (to, from), (iconv_t)-1, ENOMEM)
 WRAP(int, idn2_lookup_u8, (const uint8_t *from, uint8_t **to, int flags), (from, to, flags), IDN2_MALLOC, ENOMEM)
 
 WRAP(pid_t, fork, (void), (), -1, EAGAIN)
 WRAP(int, pipe2, (int fds[2], int flags), (fds, flags), -1, EMFILE)
+WRAP(int, dup3, (int from, int to, int flags), (from, to, flags), -1, EBUSY)
+WRAP(pid_t, waitpid, (pid_t pid, int *status, int how), (pid, status, how), -1, EINTR)
+WRAP(int, epoll_create1, (int flags), (flags), -1, EMFILE)
+WRAP(int, epoll_ctl, (int set, int what, int fd, struct epoll_event *event), (set, what, fd, event), -1, ENOSPC)
+WRAP(int, epoll_wait, (int set, struct epoll_event *events, int n, int ms), (set, events, n, ms), -1, EINTR)
+WRAP(int, poll, (struct pollfd *fds, nfds_t n, int ms), (fds, n, ms), -1, EINTR)
+WRAP(int, signalfd, (int fd, const sigset_t *set, int flags), (fd, set, flags), -1, EMFILE)
 WRAP(int, dup2, (int from, int to), (from, to), -1, EBUSY)
 WRAP(int, socket, (int family, int type, int protocol), (family, type, protocol), -1, EMFILE)
 WRAP(int, socketpair, (int family, int type, int protocol, int fds[2]), (family, type, protocol, fds), -1, EMFILE)
@@ -131,6 +170,11 @@ WRAP(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t
 WRAP(int, getsockname, (int fd, struct sockaddr *to, socklen_t *n), (fd, to, n), -1, ENOBUFS)
 WRAP(ssize_t, send, (int fd, const void *from, size_t n, int flags), (fd, from, n, flags), -1, ECONNRESET)
 WRAP(ssize_t, recv, (int fd, void *to, size_t n, int flags), (fd, to, n, flags), -1, ECONNRESET)
+WRAP(ssize_t, sendto, (int fd, const void *from, size_t n, int flags, const struct sockaddr *to, socklen_t len), (fd, from, n, flags, to, len), -1, ECONNREFUSED)
+WRAP(ssize_t, sendmsg, (int fd, const struct msghdr *m, int flags), (fd, m, flags), -1, EPIPE)
+WRAP(ssize_t, recvmsg, (int fd, struct msghdr *m, int flags), (fd, m, flags), -1, ECONNRESET)
+WRAP(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *n), (fd, level, name, value, n), -1, ENOBUFS)
+WRAP(int, getnameinfo, (const struct sockaddr *a, socklen_t n, char *host, socklen_t hosts, char *port, socklen_t ports, int flags), (a, n, host, hosts, port, ports, flags), EAI_MEMORY, ENOMEM)
 WRAP(int, shutdown, (int fd, int how), (fd, how), -1, ENOTCONN)
 
 WRAP(PGconn *, PQconnectStartParams, (const char *const *keys, const char *const *values, int more), (keys, values, more), NULL, ENOMEM)
@@ -152,6 +196,14 @@ WRAP(char *, PQescapeIdentifier, (PGconn *c, const char *s, size_t n), (c, s, n)
 WRAP(CURL *, curl_easy_init, (void), (), NULL, ENOMEM)
 WRAP(CURLM *, curl_multi_init, (void), (), NULL, ENOMEM)
 WRAP(CURLMcode, curl_multi_add_handle, (CURLM *m, CURL *c), (m, c), CURLM_OUT_OF_MEMORY, ENOMEM)
+WRAP(CURLMcode, curl_multi_remove_handle, (CURLM *m, CURL *c), (m, c), CURLM_BAD_EASY_HANDLE, EINVAL)
+WRAP(CURLMcode, curl_multi_socket_action, (CURLM *m, curl_socket_t fd, int what, int *running), (m, fd, what, running), CURLM_OUT_OF_MEMORY, ENOMEM)
+WRAP(CURLSH *, curl_share_init, (void), (), NULL, ENOMEM)
+WRAP(CURLU *, curl_url, (void), (), NULL, ENOMEM)
+WRAP(CURLUcode, curl_url_set, (CURLU *u, CURLUPart part, const char *text, unsigned flags), (u, part, text, flags), CURLUE_OUT_OF_MEMORY, ENOMEM)
+WRAP(CURLcode, curl_easy_recv, (CURL *c, void *to, size_t n, size_t *got), (c, to, n, got), CURLE_RECV_ERROR, ECONNRESET)
+WRAP(CURLcode, curl_easy_send, (CURL *c, const void *from, size_t n, size_t *sent), (c, from, n, sent), CURLE_SEND_ERROR, ECONNRESET)
+WRAP(CURLHcode, curl_easy_header, (CURL *c, const char *name, size_t at, unsigned from, int request, struct curl_header **out), (c, name, at, from, request, out), CURLHE_OUT_OF_MEMORY, ENOMEM)
 WRAP(CURLMcode, curl_multi_assign, (CURLM *m, curl_socket_t fd, void *p), (m, fd, p), CURLM_BAD_SOCKET, EBADF)
 WRAP(struct curl_slist *, curl_slist_append, (struct curl_slist *list, const char *s), (list, s), NULL, ENOMEM)
 
@@ -162,6 +214,14 @@ WRAP(int, uv_queue_work, (uv_loop_t *l, uv_work_t *w, uv_work_cb run, uv_after_w
 WRAP(int, uv_getaddrinfo, (uv_loop_t *l, uv_getaddrinfo_t *r, uv_getaddrinfo_cb cb, const char *node, const char *service, const struct addrinfo *hints), (l, r, cb, node, service, hints), UV_ENOMEM, ENOMEM)
 WRAP(int, uv_poll_init, (uv_loop_t *l, uv_poll_t *h, int fd), (l, h, fd), UV_ENOMEM, ENOMEM)
 WRAP(int, uv_poll_start, (uv_poll_t *h, int events, uv_poll_cb cb), (h, events, cb), UV_ENOMEM, ENOMEM)
+WRAP(int, uv_poll_init_socket, (uv_loop_t *l, uv_poll_t *h, uv_os_sock_t fd), (l, h, fd), UV_ENOMEM, ENOMEM)
+WRAP(int, uv_listen, (uv_stream_t *s, int backlog, uv_connection_cb cb), (s, backlog, cb), UV_EADDRINUSE, EADDRINUSE)
+WRAP(int, uv_accept, (uv_stream_t *from, uv_stream_t *to), (from, to), UV_EMFILE, EMFILE)
+WRAP(int, uv_tcp_open, (uv_tcp_t *h, uv_os_sock_t fd), (h, fd), UV_EMFILE, EMFILE)
+WRAP(int, uv_tcp_bind, (uv_tcp_t *h, const struct sockaddr *a, unsigned flags), (h, a, flags), UV_EADDRINUSE, EADDRINUSE)
+WRAP(int, uv_tcp_nodelay, (uv_tcp_t *h, int on), (h, on), UV_EINVAL, EINVAL)
+WRAP(int, uv_tcp_getsockname, (const uv_tcp_t *h, struct sockaddr *a, int *n), (h, a, n), UV_ENOBUFS, ENOBUFS)
+WRAP(int, uv_tcp_getpeername, (const uv_tcp_t *h, struct sockaddr *a, int *n), (h, a, n), UV_ENOTCONN, ENOTCONN)
 WRAP(int, uv_read_start, (uv_stream_t *s, uv_alloc_cb alloc, uv_read_cb cb), (s, alloc, cb), UV_ENOTCONN, ENOTCONN)
 WRAP(int, uv_write, (uv_write_t *r, uv_stream_t *s, const uv_buf_t bufs[], unsigned n, uv_write_cb cb), (r, s, bufs, n, cb), UV_EPIPE, EPIPE)
 WRAP(int, uv_try_write, (uv_stream_t *s, const uv_buf_t bufs[], unsigned n), (s, bufs, n), UV_EPIPE, EPIPE)
@@ -171,11 +231,26 @@ WRAP(json_t *, json_array, (void), (), NULL, ENOMEM)
 WRAP(json_t *, json_stringn, (const char *s, size_t n), (s, n), NULL, ENOMEM)
 WRAP(json_t *, json_integer, (json_int_t n), (n), NULL, ENOMEM)
 WRAP(json_t *, json_loadb, (const char *s, size_t n, size_t flags, json_error_t *why), (s, n, flags, why), NULL, ENOMEM)
+WRAP(json_t *, json_loads, (const char *s, size_t flags, json_error_t *why), (s, flags, why), NULL, ENOMEM)
+WRAP(json_t *, json_string, (const char *s), (s), NULL, ENOMEM)
+WRAP(json_t *, json_real, (double n), (n), NULL, ENOMEM)
+WRAP(json_t *, json_deep_copy, (const json_t *v), (v), NULL, ENOMEM)
+WRAP(int, json_object_update, (json_t *to, json_t *from), (to, from), -1, ENOMEM)
+WRAP(int, json_object_update_missing, (json_t *to, json_t *from), (to, from), -1, ENOMEM)
 WRAP(char *, json_dumps, (const json_t *v, size_t flags), (v, flags), NULL, ENOMEM)
 WRAP(int, json_dump_callback, (const json_t *v, json_dump_callback_t cb, void *arg, size_t flags), (v, cb, arg, flags), -1, ENOMEM)
 
 WRAP(xmlParserCtxtPtr, xmlNewParserCtxt, (void), (), NULL, ENOMEM)
 WRAP(xmlDocPtr, xmlCtxtReadMemory, (xmlParserCtxtPtr c, const char *s, int n, const char *url, const char *encoding, int flags), (c, s, n, url, encoding, flags), NULL, ENOMEM)
+WRAP(xmlDocPtr, xmlReadMemory, (const char *s, int n, const char *url, const char *encoding, int flags), (s, n, url, encoding, flags), NULL, ENOMEM)
+WRAP(xmlSchemaParserCtxtPtr, xmlSchemaNewParserCtxt, (const char *url), (url), NULL, ENOMEM)
+WRAP(xmlSchemaPtr, xmlSchemaParse, (xmlSchemaParserCtxtPtr c), (c), NULL, ENOMEM)
+WRAP(xmlSchemaValidCtxtPtr, xmlSchemaNewValidCtxt, (xmlSchemaPtr s), (s), NULL, ENOMEM)
+WRAP(int, xmlSchemaValidateDoc, (xmlSchemaValidCtxtPtr c, xmlDocPtr d), (c, d), -1, ENOMEM)
+WRAP(xmlXPathCompExprPtr, xmlXPathCtxtCompile, (xmlXPathContextPtr c, const xmlChar *s), (c, s), NULL, ENOMEM)
+WRAP(xmlXPathObjectPtr, xmlXPathEvalExpression, (const xmlChar *s, xmlXPathContextPtr c), (s, c), NULL, ENOMEM)
+WRAP(xmlChar *, xmlXPathCastNodeToString, (xmlNodePtr n), (n), NULL, ENOMEM)
+WRAP(xmlChar *, xmlXPathCastToString, (xmlXPathObjectPtr o), (o), NULL, ENOMEM)
 WRAP(xmlXPathContextPtr, xmlXPathNewContext, (xmlDocPtr d), (d), NULL, ENOMEM)
 WRAP(htmlParserCtxtPtr, htmlCreateMemoryParserCtxt, (const char *s, int n), (s, n), NULL, ENOMEM)
 /* clang-format on */
@@ -183,6 +258,7 @@ WRAP(htmlParserCtxtPtr, htmlCreateMemoryParserCtxt, (const char *s, int n), (s, 
 /* Those with three dots. One word behind them is all that they are ever given. */
 #undef curl_easy_setopt
 #undef curl_multi_setopt
+#undef curl_share_setopt
 #define WRAP_SETOPT(type, name, handle, option, failure)                                                     \
     type __real_##name(handle *h, option o, ...);                                                            \
     type __wrap_##name(handle *h, option o, ...);                                                            \
@@ -197,6 +273,7 @@ WRAP(htmlParserCtxtPtr, htmlCreateMemoryParserCtxt, (const char *s, int n), (s, 
         return FAILS(#name) ? failure : __real_##name(h, o, value);                                          \
     }
 WRAP_SETOPT(CURLcode, curl_easy_setopt, CURL, CURLoption, CURLE_OUT_OF_MEMORY)
+WRAP_SETOPT(CURLSHcode, curl_share_setopt, CURLSH, CURLSHoption, CURLSHE_NOMEM)
 WRAP_SETOPT(CURLMcode, curl_multi_setopt, CURLM, CURLMoption, CURLM_OUT_OF_MEMORY)
 
 /* These own what they are given, also when they fail. */
@@ -218,6 +295,18 @@ int __wrap_json_array_append_new(json_t *array, json_t *value)
         return __real_json_array_append_new(array, value);
     json_decref(value);
     return -1;
+}
+
+/* A file whose last bytes could not be written is closed all the same. */
+int __real_fclose(FILE *file);
+int __wrap_fclose(FILE *file);
+int __wrap_fclose(FILE *file)
+{
+    if (!FAILS("fclose"))
+        return __real_fclose(file);
+    __real_fclose(file);
+    errno = ENOSPC;
+    return EOF;
 }
 
 int __real_fcntl64(int fd, int what, ...);

@@ -38,7 +38,7 @@ static void set_text(CURL *easy, CURLoption option, struct str value)
 
     if (!text)
         abort();
-    curl_easy_setopt(easy, option, text); /* libcurl keeps a copy */
+    curl_set(easy, option, text); /* libcurl keeps a copy */
     explicit_bzero(text, strlen(text));
     free(text);
 }
@@ -48,14 +48,14 @@ static void set_proxy(struct relay_conn *c, const struct trace_request *request)
     const struct trace_proxy *proxy = &request->proxy;
     char text[512];
 
-    curl_easy_setopt(c->easy, CURLOPT_NOPROXY, "");
+    curl_set(c->easy, CURLOPT_NOPROXY, "");
     if (!has_proxy(request)) {
-        curl_easy_setopt(c->easy, CURLOPT_PROXY, "");
+        curl_set(c->easy, CURLOPT_PROXY, "");
         return;
     }
     snprintf(text, sizeof(text), "%.*s://%.*s:%d", STR_ARG(proxy->scheme), STR_ARG(proxy->host), proxy->port);
-    curl_easy_setopt(c->easy, CURLOPT_PROXY, text);
-    curl_easy_setopt(c->easy, CURLOPT_HTTPPROXYTUNNEL, c->head.is_connect ? 1L : 0L);
+    curl_set(c->easy, CURLOPT_PROXY, text);
+    curl_set(c->easy, CURLOPT_HTTPPROXYTUNNEL, c->head.is_connect ? 1L : 0L);
     if (proxy->user.len || proxy->password.len) {
         set_text(c->easy, CURLOPT_PROXYUSERNAME, proxy->user);
         set_text(c->easy, CURLOPT_PROXYPASSWORD, proxy->password);
@@ -70,7 +70,7 @@ static void set_target(struct relay_conn *c, const struct url *target)
     char text[4200];
 
     snprintf(text, sizeof(text), "http://%.*s:%d/", STR_ARG(target->host), url_effective_port(target));
-    curl_easy_setopt(c->easy, CURLOPT_URL, text);
+    curl_set(c->easy, CURLOPT_URL, text);
 }
 
 bool relay_dial(struct relay_conn *c, const struct url *target, struct err *err)
@@ -83,15 +83,15 @@ bool relay_dial(struct relay_conn *c, const struct url *target, struct err *err)
     set_target(c, target);
     set_proxy(c, request);
     set_text(c->easy, CURLOPT_USERAGENT, request->user_agent);
-    curl_easy_setopt(c->easy, CURLOPT_CONNECT_ONLY, 1L);
-    curl_easy_setopt(c->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
-    curl_easy_setopt(c->easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(c->easy, CURLOPT_PROTOCOLS_STR, "http");
-    curl_easy_setopt(c->easy, CURLOPT_FRESH_CONNECT, 1L);
-    curl_easy_setopt(c->easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
-    curl_easy_setopt(c->easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
-    curl_easy_setopt(c->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-    curl_easy_setopt(c->easy, CURLOPT_OPENSOCKETDATA, c);
+    curl_set(c->easy, CURLOPT_CONNECT_ONLY, 1L);
+    curl_set(c->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
+    curl_set(c->easy, CURLOPT_NOSIGNAL, 1L);
+    curl_set(c->easy, CURLOPT_PROTOCOLS_STR, "http");
+    curl_set(c->easy, CURLOPT_FRESH_CONNECT, 1L);
+    curl_set(c->easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
+    curl_set(c->easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+    curl_set(c->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    curl_set(c->easy, CURLOPT_OPENSOCKETDATA, c);
     c->is_dialling = curl_loop_add(c->relay->wire, c->easy, c);
     return c->is_dialling || curl_loop_refuse(err, target->host);
 }

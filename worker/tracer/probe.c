@@ -49,11 +49,11 @@ bool probe_start(struct tracer_job *job)
     if (!easy)
         return false;
     transfer_set_route(&job->transfer, easy, job);
-    curl_easy_setopt(easy, CURLOPT_URL, NOWHERE);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, drop);
-    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L); /* no share: nothing of another trace may be reused */
-    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)ANSWER_MS);
+    curl_set(easy, CURLOPT_URL, NOWHERE);
+    curl_set(easy, CURLOPT_WRITEFUNCTION, drop);
+    curl_set(easy, CURLOPT_FRESH_CONNECT, 1L); /* no share: nothing of another trace may be reused */
+    curl_set(easy, CURLOPT_FORBID_REUSE, 1L);
+    curl_set(easy, CURLOPT_TIMEOUT_MS, (long)ANSWER_MS);
     if (!curl_loop_add(job->tracer->wire, easy, job)) {
         curl_easy_cleanup(easy);
         return false;

@@ -96,15 +96,15 @@ void request_head_init(struct tracer_job *job)
 
 void request_head_set(const struct tracer_job *job, CURL *easy)
 {
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, job->headers);
-    curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
-    curl_easy_setopt(easy, CURLOPT_PROXYHEADER, job->proxy_headers);
-    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, ""); /* only that answers are decoded */
+    curl_set(easy, CURLOPT_HTTPHEADER, job->headers);
+    curl_set(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
+    curl_set(easy, CURLOPT_PROXYHEADER, job->proxy_headers);
+    curl_set(easy, CURLOPT_ACCEPT_ENCODING, ""); /* only that answers are decoded */
 }
 
 /* A plain request to a proxy has both lists in it, and must not name the agent twice. */
 void request_head_for(const struct tracer_job *job, bool is_tunnelled)
 {
-    curl_easy_setopt(job->transfer.easy, CURLOPT_PROXYHEADER,
-                     is_tunnelled ? job->connect_headers : job->proxy_headers);
+    curl_set(job->transfer.easy, CURLOPT_PROXYHEADER,
+             is_tunnelled ? job->connect_headers : job->proxy_headers);
 }

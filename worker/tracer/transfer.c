@@ -76,28 +76,28 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
 
 static void set_proxy(CURL *easy, const struct tracer_job *job)
 {
-    curl_easy_setopt(easy, CURLOPT_PROXY, job->proxy_url);
-    curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
-    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    curl_set(easy, CURLOPT_PROXY, job->proxy_url);
+    curl_set(easy, CURLOPT_NOPROXY, "");
+    curl_set(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     if (job->proxy_user) {
-        curl_easy_setopt(easy, CURLOPT_PROXYUSERNAME, job->proxy_user);
-        curl_easy_setopt(easy, CURLOPT_PROXYPASSWORD, job->proxy_password);
+        curl_set(easy, CURLOPT_PROXYUSERNAME, job->proxy_user);
+        curl_set(easy, CURLOPT_PROXYPASSWORD, job->proxy_password);
     }
 }
 
 void transfer_set_route(struct transfer *t, CURL *easy, const struct tracer_job *job)
 {
     set_proxy(easy, job);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, t);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* never wait for a resolver's thread */
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)job->request.connect_timeout_ms);
+    curl_set(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    curl_set(easy, CURLOPT_OPENSOCKETDATA, t);
+    curl_set(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_set(easy, CURLOPT_QUICK_EXIT, 1L); /* never wait for a resolver's thread */
+    curl_set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_set(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)job->request.connect_timeout_ms);
     request_head_set(job, easy);
     if (job->ca_file) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, job->ca_file);
-        curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, job->ca_file);
+        curl_set(easy, CURLOPT_CAINFO, job->ca_file);
+        curl_set(easy, CURLOPT_PROXY_CAINFO, job->ca_file);
     }
 }
 
@@ -105,13 +105,13 @@ static void set_callbacks(struct transfer *t)
 {
     CURL *easy = t->easy;
 
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
-    curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, transfer_on_debug);
-    curl_easy_setopt(easy, CURLOPT_DEBUGDATA, t);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->error);
+    curl_set(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_set(easy, CURLOPT_HEADERDATA, t);
+    curl_set(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_set(easy, CURLOPT_WRITEDATA, t);
+    curl_set(easy, CURLOPT_DEBUGFUNCTION, transfer_on_debug);
+    curl_set(easy, CURLOPT_DEBUGDATA, t);
+    curl_set(easy, CURLOPT_ERRORBUFFER, t->error);
 }
 
 bool transfer_init(struct transfer *t, struct tracer_job *job)
@@ -129,10 +129,10 @@ bool transfer_init(struct transfer *t, struct tracer_job *job)
         t->has_named_proxy = !tracer_proxy_address(&r->proxy, &t->policy.proxy);
     transfer_set_route(t, t->easy, job);
     set_callbacks(t);
-    curl_easy_setopt(t->easy, CURLOPT_SHARE, job->share);
-    curl_easy_setopt(t->easy, CURLOPT_COOKIEFILE, "");
-    curl_easy_setopt(t->easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L); /* the trace is over before an answer is old */
-    curl_easy_setopt(t->easy, CURLOPT_PATH_AS_IS, 1L);
+    curl_set(t->easy, CURLOPT_SHARE, job->share);
+    curl_set(t->easy, CURLOPT_COOKIEFILE, "");
+    curl_set(t->easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L); /* the trace is over before an answer is old */
+    curl_set(t->easy, CURLOPT_PATH_AS_IS, 1L);
     return true;
 }
 
@@ -152,9 +152,9 @@ static void set_url(struct transfer *t, const char *url)
     bool is_parsed =
         curl_url_set(t->url, CURLUPART_URL, url, CURLU_PATH_AS_IS | CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
 
-    curl_easy_setopt(t->easy, CURLOPT_CURLU, is_parsed ? t->url : NULL);
+    curl_set(t->easy, CURLOPT_CURLU, is_parsed ? t->url : NULL);
     if (!is_parsed)
-        curl_easy_setopt(t->easy, CURLOPT_URL, url);
+        curl_set(t->easy, CURLOPT_URL, url);
 }
 
 void transfer_prepare(struct transfer *t, const char *url, const char *referrer, int64_t timeout_ms)
@@ -171,10 +171,10 @@ void transfer_prepare(struct transfer *t, const char *url, const char *referrer,
     t->socket_errno = 0;
     buf_clear(&t->body);
     set_url(t, url);
-    curl_easy_setopt(t->easy, CURLOPT_REFERER, referrer);
-    curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-    curl_easy_setopt(t->easy, CURLOPT_VERBOSE, is_tls);
-    curl_easy_setopt(t->easy, CURLOPT_CERTINFO, is_tls);
+    curl_set(t->easy, CURLOPT_REFERER, referrer);
+    curl_set(t->easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+    curl_set(t->easy, CURLOPT_VERBOSE, is_tls);
+    curl_set(t->easy, CURLOPT_CERTINFO, is_tls);
 }
 
 static int ms_of(CURL *easy, CURLINFO what)

@@ -145,30 +145,30 @@ static void set_options(struct shot *s)
     const struct fire_options *o = &s->fire->options;
     CURL *easy = s->easy;
 
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, o->user_agent);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, s->fire->headers);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)o->timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)o->keepalive_s);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, s);
-    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
-    curl_easy_setopt(easy, CURLOPT_PREREQDATA, s);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, s);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, s->error);
+    curl_set(easy, CURLOPT_PROXY, "");
+    curl_set(easy, CURLOPT_NOPROXY, "*");
+    curl_set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_set(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_set(easy, CURLOPT_USERAGENT, o->user_agent);
+    curl_set(easy, CURLOPT_HTTPHEADER, s->fire->headers);
+    curl_set(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_set(easy, CURLOPT_QUICK_EXIT, 1L);
+    curl_set(easy, CURLOPT_PATH_AS_IS, 1L);
+    curl_set(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_timeout_ms);
+    curl_set(easy, CURLOPT_TIMEOUT_MS, (long)o->timeout_ms);
+    curl_set(easy, CURLOPT_MAXAGE_CONN, (long)o->keepalive_s);
+    curl_set(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    curl_set(easy, CURLOPT_OPENSOCKETDATA, s);
+    curl_set(easy, CURLOPT_PREREQFUNCTION, on_send);
+    curl_set(easy, CURLOPT_PREREQDATA, s);
+    curl_set(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_set(easy, CURLOPT_WRITEDATA, s);
+    curl_set(easy, CURLOPT_ERRORBUFFER, s->error);
     if (o->ca_file[0])
-        curl_easy_setopt(easy, CURLOPT_CAINFO, o->ca_file);
+        curl_set(easy, CURLOPT_CAINFO, o->ca_file);
     if (s->is_billing) { /* HTTP/2 may repeat a stream by itself */
-        curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
-        curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+        curl_set(easy, CURLOPT_FORBID_REUSE, 1L);
+        curl_set(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     }
 }
 
