@@ -18,7 +18,7 @@
     X(NONE,     "none",          "whatever is due is claimed")                         \
     X(SLOTS,    "slots",         "more is due than worker.slots and children allow")   \
     X(FREE_IPS, "free_ips",      "something is due in a country that has no IP free")  \
-    X(BROWSER,  "browser_slots", "traces wait for browser.contexts")                   \
+    X(BROWSER,  "browser_slots", "traces wait for browser.contexts; others go on")     \
     X(DATABASE, "database",      "claims and results take longer than worker.slow_database_ms, or get no answer") \
     X(HOST,     "host",          "this machine ran out of local ports, descriptors or memory for connections")
 /* clang-format on */
