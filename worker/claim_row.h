@@ -11,7 +11,8 @@
 
 /* The numbers of the columns in one result; looked up once per result. */
 struct claim_columns {
-    int request_id, attempt, retry_count, max_retries, offer_id, offer_name, url, country, options, wait_ms, ip;
+    int request_id, attempt, retry_count, max_retries, offer_id, offer_name, url, country, options, wait_ms,
+        ip;
     int scheme, host, port, user, secret, request_cursor, ip_cursor;
 };
 struct claim_columns claim_columns_of(const PGresult *res);

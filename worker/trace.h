@@ -87,7 +87,7 @@ enum trace_event {
 struct trace_claim {
     struct str request_id, batch_id; /* batch_id: empty when it was claimed for no batch */
     int attempt, retry_count, max_retries;
-    int64_t wait_ms; /* from the click to the claim */
+    int64_t wait_ms;                               /* from the click to the claim */
     struct str offer_id, offer_name, url, country; /* offer_id: empty without one */
     struct str ip; /* ip_address: the pool's name for the proxy, not a secret */
     struct trace_proxy proxy;

@@ -11,9 +11,9 @@
 #include <string.h>
 
 static const char *const names[] = {
-    "request_id",     "attempt",    "retry_count",  "max_retries",    "offer_name",   "tracking_url",
-    "target_country", "options",    "wait_ms",      "ip_address",     "proxy_scheme", "proxy_host",
-    "proxy_port",     "proxy_user", "proxy_secret", "request_cursor", "ip_cursor",
+    "request_id",   "attempt",        "retry_count", "max_retries",  "offer_id",       "offer_name",
+    "tracking_url", "target_country", "options",     "wait_ms",      "ip_address",     "proxy_scheme",
+    "proxy_host",   "proxy_port",     "proxy_user",  "proxy_secret", "request_cursor", "ip_cursor",
 };
 
 static const char *values[ARRAY_LEN(names)];
