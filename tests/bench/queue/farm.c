@@ -42,10 +42,6 @@ enum {
     EMPTY_PAUSE_US = 1000,
     CLAIM_PARAMS = 7,
     FINISH_PARAMS = 2,
-    COLUMN_COUNTRY = 6,
-    COLUMN_IP = 9,
-    COLUMN_REQUEST_CURSOR = 15,
-    COLUMN_IP_CURSOR = 16,
 };
 
 static const int64_t MS_NS = 1000000;
@@ -207,8 +203,10 @@ static PGresult *claim(struct farm *f)
     return res;
 }
 
-static struct str cell(const PGresult *res, int row, int column)
+static struct str cell(const PGresult *res, int row, const char *name)
 {
+    int column = PQfnumber(res, name);
+
     return (struct str){PQgetvalue(res, row, column), (size_t)PQgetlength(res, row, column)};
 }
 
@@ -222,10 +220,10 @@ static void write_results(struct farm *f, const PGresult *res)
             "\"retry\":false,\"final_url\":\"https://landing.example/\",\"params\":{},\"chain\":%s,"
             "\"mode_used\":\"http_only\",\"reason\":\"http_sufficient\",\"trace_ms\":%d,"
             "\"response_ms\":%d,\"kb\":1}",
-            i ? "," : "[", PQgetvalue(res, i, 0), PQgetvalue(res, i, 1), PQgetvalue(res, i, COLUMN_IP),
+            i ? "," : "[", PQgetvalue(res, i, 0), PQgetvalue(res, i, 1), cell(res, i, "ip_address").ptr,
             buf_cstr(&f->chain), 900 + i % 200, 300 + i % 90);
-        cursors_put(&f->cursors, cell(res, i, COLUMN_COUNTRY), cell(res, i, COLUMN_REQUEST_CURSOR),
-                    cell(res, i, COLUMN_IP_CURSOR));
+        cursors_put(&f->cursors, cell(res, i, "target_country"), cell(res, i, "request_cursor"),
+                    cell(res, i, "ip_cursor"));
     }
     buf_append_char(&f->results, ']');
 }
