@@ -16,9 +16,10 @@ enum { ARENA_BYTES = 256 * 1024, FILLED = 8 };
 static const char *const names[] = {
     "options",        "proxy_port",  "proxy_host",   "proxy_scheme",   "tracking_url", "offer_name",
     "target_country", "proxy_user",  "proxy_secret", "request_id",     "ip_address",   "attempt",
-    "retry_count",    "max_retries", "wait_ms",      "request_cursor", "ip_cursor"};
+    "retry_count",    "max_retries", "wait_ms",      "request_cursor", "ip_cursor",    "offer_id"};
 static const char *const fixed[] = {
-    [8] = "acme", "0190a0e4-0000-7000-8000-000000000001", "user-1", "2", "1", "2", "40", "", ""};
+    [8] = "acme", "0190a0e4-0000-7000-8000-000000000001", "user-1", "2", "1", "2", "40", "",
+    "",           "0190a0e4-0000-7000-8000-000000000002"};
 
 static PGresult *row_of(struct str text)
 {
