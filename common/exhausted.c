@@ -13,7 +13,7 @@
 enum { TO_MAX = 80 };
 
 /* clang-format off */
-static const struct {
+static const struct limit {
     int error;
     const char *what, *raise;
 } limits[] = {
@@ -26,18 +26,18 @@ static const struct {
 };
 /* clang-format on */
 
-static int find(int error)
+static const struct limit *find(int error)
 {
     for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
         if (limits[i].error == error)
-            return (int)i;
+            return &limits[i];
     }
-    return -1;
+    return NULL;
 }
 
 bool exhausted_is(int error)
 {
-    return find(error) >= 0;
+    return find(error) != NULL;
 }
 
 int exhausted_now(void)
@@ -51,13 +51,17 @@ int exhausted_now(void)
 
 bool exhausted_explain(struct err *err, int error, const char *to, ...)
 {
+    const struct limit *limit = find(error);
     char whom[TO_MAX];
-    int at = find(error);
     va_list args;
 
     va_start(args, to);
-    vsnprintf(whom, sizeof(whom), to, args);
+    if (vsnprintf(whom, sizeof(whom), to, args) < 0)
+        whom[0] = '\0';
     va_end(args);
-    return err_set(err, ERR_HOST_EXHAUSTED, "no %s left for a connection to %s (see %s)",
-                   at < 0 ? "resource" : limits[at].what, whom, at < 0 ? strerror(error) : limits[at].raise);
+    if (!limit)
+        return err_set(err, ERR_HOST_EXHAUSTED, "no resource left for a connection to %s (%s)", whom,
+                       strerror(error));
+    return err_set(err, ERR_HOST_EXHAUSTED, "no %s left for a connection to %s (see %s)", limit->what, whom,
+                   limit->raise);
 }
