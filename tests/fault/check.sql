@@ -100,7 +100,8 @@ SELECT p.ip_address || ' is ' || p.status || ', healthy: ' || p.is_healthy
     OR (p.status = 'failed') = p.is_healthy;
 
 -- rule: counters
--- Uses are attempts; attempts are numbered without a gap; retries are attempts that led to another; one of them ended it.
+-- Uses are attempts; attempts are numbered without a gap; retries are attempts that led to another (but those that this host
+-- could not even begin); one of them ended it.
 SELECT p.ip_address || ': ' || p.total_uses || ' uses, ' || count(a.*) || ' attempts'
   FROM public.ip_rotation_pool p
   LEFT JOIN public.trace_attempts a USING (ip_address)
@@ -113,7 +114,8 @@ SELECT r.cid || ': attempt ' || r.attempt || ', ' || r.retry_count || ' retries,
  WHERE r.status IN ('completed', 'failed', 'timeout')
  GROUP BY r.request_id, r.cid, r.attempt, r.retry_count, r.status
 HAVING r.attempt <> count(a.*) OR r.attempt <> coalesce(max(a.attempt), 0)
-    OR r.retry_count <> count(*) FILTER (WHERE a.new_status = 'pending' AND a.outcome <> 'returned')
+    OR r.retry_count <> count(*) FILTER (WHERE a.new_status = 'pending' AND a.outcome <> 'returned'
+                                             AND a.error IS DISTINCT FROM 'host_exhausted')
     OR count(*) FILTER (WHERE a.new_status = r.status) <> 1 OR count(*) FILTER (WHERE a.new_status NOT IN ('pending', r.status)) > 0;
 
 -- rule: two_traces_at_once
