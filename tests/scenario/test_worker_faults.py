@@ -238,9 +238,6 @@ def test_a_claim_whose_answer_got_lost_is_handed_back(cluster, db, worker, pool,
     pool.nothing_held()
 
 
-CLAIM = "claim_traces(integer, text, integer, text[], timestamptz[], timestamptz[], uuid)"
-
-
 def test_results_and_the_claim_that_goes_with_them_are_one_transaction(db, worker, pool, proxies, web, slow):
     """Unless the claim fails: then results are stored without it."""
     later = web.add("http://later.test/", PAGE, held=True)
@@ -254,14 +251,14 @@ def test_results_and_the_claim_that_goes_with_them_are_one_transaction(db, worke
     assert db.value("SELECT count(DISTINCT t.request_id) FROM active_trace_requests t JOIN trace_attempts a ON a.xmin = t.xmin"
                     " WHERE t.status = 'processing'") > 0, "nothing was claimed by the transaction that stored a result"
 
-    db.run(f"ALTER FUNCTION {CLAIM} RENAME TO claim_away")
+    db.run("ALTER FUNCTION claim_traces RENAME TO claim_away")
     web.release(later)
     for request in requests[2:4]:
         row = pool.ended(request)
         assert (row["status"], row["attempt"], row["retry_count"]) == ("completed", 1, 0)
     running.wait_event("claim.failed", sqlstate="42883")
     assert db.value("SELECT count(*) FROM active_trace_requests WHERE status = 'pending'") == 2
-    db.run(f"ALTER FUNCTION {CLAIM.replace('claim_traces', 'claim_away')} RENAME TO claim_traces")
+    db.run("ALTER FUNCTION claim_away RENAME TO claim_traces")
     assert {pool.ended(request)["status"] for request in requests} == {"completed"}
     assert db.value("SELECT count(*) FROM trace_attempts") == 6
     pool.nothing_held()
