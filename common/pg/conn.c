@@ -141,11 +141,13 @@ struct pg *pg_create(const struct pg_options *options)
 {
     struct pg *pg = calloc(1, sizeof(*pg));
 
-    assert(pg);
+    if (!pg)
+        abort();
     pg->options = *options;
     pg->options.url = strdup(options->url);
     pg->options.application_name = strdup(options->application_name);
-    assert(pg->options.url && pg->options.application_name);
+    if (!pg->options.url || !pg->options.application_name)
+        abort();
     if (!pg->options.max_queued)
         pg->options.max_queued = DEFAULT_MAX_QUEUED;
     pg->state = PG_WAITING;

@@ -21,7 +21,8 @@ struct pg_work *pg_work_create(const struct query *query, int index, const char 
     size_t pointers = sizeof(char *) * (size_t)query->nparams;
     struct pg_work *w = malloc(sizeof(*w) + pointers + values_size(values, query->nparams));
 
-    assert(w);
+    if (!w)
+        abort();
     *w = (struct pg_work){.query = index, .timeout_ms = timeout_ms, .done = done, .arg = arg};
     w->values = (const char **)(w + 1);
     char *bytes = (char *)(w + 1) + pointers;

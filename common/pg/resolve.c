@@ -3,7 +3,6 @@
  */
 #include "common/pg/resolve.h"
 
-#include <assert.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
@@ -125,7 +124,8 @@ struct pg_resolve *pg_resolve_start(uv_loop_t *loop, const struct pg_target *tar
 {
     struct pg_resolve *r = calloc(1, sizeof(*r));
 
-    assert(r);
+    if (!r)
+        abort();
     r->target = target;
     r->done = done;
     r->arg = arg;

@@ -47,9 +47,8 @@ static void watch(struct pg *pg, int events)
 {
     if (!pg->watch) {
         struct pg_watch *w = calloc(1, sizeof(*w));
-        assert(w);
-        int failed = uv_poll_init(pg->options.loop, &w->poll, PQsocket(pg->conn));
-        assert(!failed);
+        if (!w || uv_poll_init(pg->options.loop, &w->poll, PQsocket(pg->conn)) != 0)
+            abort();
         w->pg = pg;
         pg->watch = w;
         pg->open_handles++;
@@ -101,7 +100,8 @@ enum pg_event pg_wire_connect(struct pg *pg)
     pg_params_init(&params, &pg->target, pg->addresses, pg->naddresses, pg->first_address, &extras);
     pg->conn = PQconnectStartParams(params.keywords, params.values, 0);
     pg_params_finish(&params);
-    assert(pg->conn);
+    if (!pg->conn)
+        abort();
     pg->notice[0] = '\0';
     if (PQstatus(pg->conn) == CONNECTION_BAD || PQsocket(pg->conn) < 0)
         return pg_wire_lost(pg, "");
@@ -183,7 +183,8 @@ enum pg_event pg_wire_listen(struct pg *pg)
     buf_init(&text, MAX_LISTEN_BYTES);
     for (const char *const *c = pg->options.channels; *c; c++) {
         char *quoted = PQescapeIdentifier(pg->conn, *c, strlen(*c));
-        assert(quoted);
+        if (!quoted)
+            abort();
         buf_printf(&text, "LISTEN %s;", quoted);
         PQfreemem(quoted);
     }
