@@ -6,6 +6,7 @@
 #include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { BLOCK = 8 * 1024, KEPT_HEAP = 1024 * 1024 };
@@ -132,6 +133,11 @@ char *arena_printf(struct arena *a, const char *format, ...)
         vsnprintf(text, (size_t)len + 1, format, args);
     va_end(args);
     return text;
+}
+
+void arena_huge_heaps_for_children(void)
+{
+    setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1", 0);
 }
 
 void arena_keep_heap(void)

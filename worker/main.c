@@ -4,6 +4,7 @@
  * The parent keeps N children alive and has no database and no network of its own (common/proc.c); what
  * a child does is child.c. Verbs live in tools_*.c and get the arguments from their name on.
  */
+#include "common/arena.h"
 #include "common/conf.h"
 #include "common/log.h"
 #include "common/metrics.h"
@@ -141,6 +142,7 @@ static int run_parent(const struct conf *conf, char **argv)
 
     conf_init_log(conf, "worker");
     service_init();
+    arena_huge_heaps_for_children();
     if (!metrics_create(options.children, &options.fds[0], &err)) {
         log_error("metrics.failed", kv_err(&err));
         return 1;

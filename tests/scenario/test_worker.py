@@ -1,5 +1,6 @@
 """The farm at work: a due request becomes a finished row, through a proxy that then rests."""
 import json
+import pathlib
 import subprocess
 
 import pytest
@@ -365,3 +366,11 @@ def test_a_schema_that_is_too_old_is_named_with_what_to_do(cluster, start):
     told = running.wait_event("database.unfit")[0]
     assert "migrations/apply.sh" in told["advice"]
     assert running.is_running(), "it waits for the migration"
+
+
+def test_the_heaps_of_children_are_to_lie_in_huge_pages_unless_the_operator_has_other_wishes(worker):
+    def tunables(running):
+        names = [entry for child in running.children() for entry in pathlib.Path(f"/proc/{child}/environ").read_bytes().split(b"\0")]
+        return [entry.decode() for entry in names if entry.startswith(b"GLIBC_TUNABLES=")]
+    assert tunables(worker(children=1)) == ["GLIBC_TUNABLES=glibc.malloc.hugetlb=1"]
+    assert tunables(worker(children=1, GLIBC_TUNABLES="glibc.malloc.arena_max=2")) == ["GLIBC_TUNABLES=glibc.malloc.arena_max=2"]

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 enum { ARENA_BYTES = 32 << 20, WARM_UP_SHARE = 10 };
 
@@ -177,6 +178,10 @@ int main(int argc, char **argv)
 
     if (argc < 7)
         return 2;
+    if (!getenv("GLIBC_TUNABLES")) { /* as the farm's parent starts its children */
+        arena_huge_heaps_for_children();
+        execv("/proc/self/exe", argv);
+    }
     arena_keep_heap();
     load.port = atoi(argv[2]);
     load.at_once = atoi(argv[3]);
