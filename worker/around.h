@@ -1,8 +1,8 @@
 /*
  * around.h - which offers a child goes around while its browser has enough to do.
  *
- * Pure: is told which traces needed the browser, and names the offers that lately did; claims then take
- * claims what is due of the others. Requests without an offer count as one.
+ * Pure: is told which traces needed the browser, and names the offers that lately did; claims then take what
+ * is due of the others. Requests without an offer count as one.
  */
 #ifndef TRACEPOOL_WORKER_AROUND_H
 #define TRACEPOOL_WORKER_AROUND_H
@@ -27,8 +27,7 @@ struct around {
 /* A trace of the offer (a UUID; empty: of none) was found to need the browser, or ended without it. */
 void around_note(struct around *a, struct str offer_id, bool needed_browser);
 
-/* The offers to go around as an array literal for PostgreSQL, NULL when there are none; until the next call.
- */
+/* The offers to go around as an array literal for PostgreSQL, until the next call; NULL: there are none. */
 const char *around_offers(struct around *a);
 
 #endif

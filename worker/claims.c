@@ -144,7 +144,7 @@ static bool is_resting(struct claims *c)
 
 /*
  * A short claim means: look everywhere next, as soon as that is allowed. A short full scan means that
- * there is nothing for now; a NOTIFY that came meanwhile has set wants_claim, and is not forgotten.
+ * nothing is due; a NOTIFY that came meanwhile has set wants_claim, and is not forgotten.
  */
 static void note_short(struct claims *c)
 {
