@@ -31,8 +31,8 @@ enum { CLAIMS_BATCHES = 32, CLAIMS_ID_MAX = 40 };
 /* What may be claimed now. */
 struct claims_room {
     int slots;
-    const char
-        *around; /* if not NULL only of other offers than these (an array literal, until it is asked again) */
+    /* NULL, or only of other offers than these: an array literal, until it is asked again. */
+    const char *around;
 };
 
 struct claims {

@@ -30,6 +30,7 @@ BEGIN
                      FROM (SELECT
                              FROM ip_rotation_pool p
                             WHERE p.country = c.country AND p.is_healthy AND p.status <> 'locked' AND p.free_at <= p_now
+                              AND EXISTS (SELECT FROM proxy_providers v WHERE v.provider = p.provider)
                             LIMIT p_slots) AS usable
                    OFFSET 0) AS free   -- counted once
              CROSS JOIN LATERAL (

@@ -4,14 +4,6 @@ BEGIN;
 SELECT no_plan();
 UPDATE trace_policy SET cooldown_s = 0;
 INSERT INTO offers (offer_name) VALUES ('pages'), ('shop'), ('ads');
-CREATE FUNCTION offer(p_name text) RETURNS uuid LANGUAGE sql AS $$ SELECT id FROM offers WHERE offer_name = p_name $$;
-CREATE FUNCTION add_clicks(p_offer text, p_count integer, p_age interval, p_country text DEFAULT 'us', p_priority integer DEFAULT 0)
-RETURNS void LANGUAGE sql AS $$
-  INSERT INTO active_trace_requests (tracking_url, offer_id, target_country, started_at, next_attempt_at, priority)
-  SELECT 'https://t.example/', offer(p_offer), p_country, clock_timestamp() - p_age,
-         clock_timestamp() - p_age + i * interval '1 us', p_priority
-    FROM generate_series(1, p_count) AS i
-$$;
 CREATE FUNCTION taken(p_slots integer, p_around text[], p_countries text[] DEFAULT NULL, p_batch uuid DEFAULT NULL)
 RETURNS TABLE (offer text, n bigint) LANGUAGE sql AS $$
   SELECT coalesce(o.offer_name, '-'), count(*)
@@ -46,8 +38,22 @@ SELECT add_request('us', '1 s');
 SELECT results_eq($$SELECT * FROM taken(10, '{pages,none}')$$, $$VALUES ('shop', 3::bigint)$$, 'requests without an offer are passed over like an offer');
 SELECT is_empty($$SELECT * FROM taken(0, '{pages}')$$, 'no slots, nothing');
 
+-- An IP that rests, is ill, is out, or whose provider nobody knows is no IP.
+DELETE FROM active_trace_requests;
+DELETE FROM ip_rotation_pool;
+SELECT add_ips('us', 5);
+SELECT add_clicks('shop', 10, '1 s');
+UPDATE ip_rotation_pool SET status = 'cooldown', locked_until = clock_timestamp() + interval '1 hour', revision = revision + 1
+ WHERE ip_address = 'us-1';
+UPDATE ip_rotation_pool SET is_healthy = false, next_probe_at = clock_timestamp() - interval '1 s', revision = revision + 1 WHERE ip_address = 'us-2';
+SELECT disable_ips('{us-3}');
+UPDATE ip_rotation_pool SET provider = 'unknown', revision = revision + 1 WHERE ip_address = 'us-4';
+SELECT results_eq($$SELECT * FROM taken(10, '{pages}')$$, $$VALUES ('shop', 1::bigint)$$, 'only what is free and well is lent');
+SELECT is((SELECT array_agg(ip_address) FROM ip_rotation_pool WHERE status = 'locked'), '{us-5}', 'and that is this one');
+
 -- For a batch
-SELECT add_clicks('shop', 5, '1 s');
+SELECT add_ips('ca', 5);
+SELECT add_clicks('shop', 5, '1 s', 'ca');
 SELECT request_trace_batch(2, 10) AS batch_id \gset
 SELECT results_eq($$SELECT * FROM taken(10, '{pages,none}', NULL, $$ || quote_literal(:'batch_id') || ')', $$VALUES ('shop', 2::bigint)$$, 'a batch gets no more than it asked for');
 SELECT is((SELECT count(*) FROM active_trace_requests WHERE batch_id = :'batch_id'), 2::bigint, 'and has its requests');

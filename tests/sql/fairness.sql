@@ -4,14 +4,6 @@ BEGIN;
 SELECT no_plan();
 UPDATE trace_policy SET cooldown_s = 0;
 INSERT INTO offers (offer_name) VALUES ('flood'), ('small'), ('tiny');
-CREATE FUNCTION offer(p_name text) RETURNS uuid LANGUAGE sql AS $$ SELECT id FROM offers WHERE offer_name = p_name $$;
-CREATE FUNCTION add_clicks(p_offer text, p_count integer, p_age interval, p_country text DEFAULT 'us', p_priority integer DEFAULT 0)
-RETURNS void LANGUAGE sql AS $$
-  INSERT INTO active_trace_requests (tracking_url, offer_id, target_country, started_at, next_attempt_at, priority)
-  SELECT 'https://t.example/', offer(p_offer), p_country, clock_timestamp() - p_age,
-         clock_timestamp() - p_age + i * interval '1 us', p_priority
-    FROM generate_series(1, p_count) AS i
-$$;
 CREATE FUNCTION claimed_by_offer(p_slots integer) RETURNS TABLE (offer text, n bigint) LANGUAGE sql AS $$
   SELECT coalesce(o.offer_name, '-'), count(*)
     FROM claim_traces(p_slots, 'w1', 60000, NULL, NULL, NULL) AS c

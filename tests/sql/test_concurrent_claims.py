@@ -62,6 +62,33 @@ def test_results_and_next_claims_in_one_transaction(session, stock, together):
     assert check.one(OVERLAPS, 0) == 0
 
 
+def test_claims_around_an_offer_and_claims_by_age_never_take_the_same(session, stock, together):
+    check = stock(ips=20, requests=600)
+    check.run("INSERT INTO offers (offer_name) VALUES ('pages'), ('shop')")
+    # every third request is of pages
+    check.run("UPDATE active_trace_requests SET offer_id = (SELECT id FROM offers WHERE offer_name ="
+              " CASE WHEN substring(tracking_url FROM '[0-9]+$')::integer %% 3 = 0 THEN 'pages' ELSE 'shop' END), revision = revision + 1")
+    check.run("INSERT INTO queue_offers (country, offer_id) SELECT 'us', id FROM offers")
+    pages = check.one("SELECT id::text FROM offers WHERE offer_name = 'pages'")
+    around, by_age = [], []
+
+    def go_around(name):
+        def work():
+            me = session()
+            while me.one("SELECT EXISTS (SELECT FROM active_trace_requests WHERE next_attempt_at IS NOT NULL AND offer_id <> %s)", pages):
+                pairs = me.all("SELECT request_id::text, attempt, ip_address FROM claim_traces(7, %s, 120000, NULL, NULL, NULL, NULL, %s::uuid[])",
+                               name, [pages])
+                around.extend(pairs)
+                assert not pairs or me.finish(name, pairs) == len(pairs)
+        return work
+
+    together(*(go_around(f"a{n}") for n in range(4)), *(work_until_done(session, f"w{n}", 4, by_age) for n in range(3)))
+    assert len(around) + len(by_age) == len({request for request, _, _ in (*around, *by_age)}) == 600
+    assert around, "nobody went around"
+    assert check.one("SELECT count(*) FROM active_trace_requests WHERE offer_id = %s AND claimed_by LIKE 'a%%'", pages) == 0
+    assert check.one(OVERLAPS, 0) == 0
+
+
 def test_cooldown_is_respected_by_all(session, stock, together):
     check = stock(ips=5, requests=15, cooldown_s=1)
     together(*(work_until_done(session, f"w{n}", 3, []) for n in range(6)))

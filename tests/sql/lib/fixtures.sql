@@ -24,6 +24,15 @@ RETURNS uuid LANGUAGE sql AS $$
   RETURNING request_id
 $$;
 
+CREATE FUNCTION offer(p_name text) RETURNS uuid LANGUAGE sql AS $$ SELECT id FROM offers WHERE offer_name = p_name $$;
+CREATE FUNCTION add_clicks(p_offer text, p_count integer, p_age interval, p_country text DEFAULT 'us', p_priority integer DEFAULT 0)
+RETURNS void LANGUAGE sql AS $$
+  INSERT INTO active_trace_requests (tracking_url, offer_id, target_country, started_at, next_attempt_at, priority)
+  SELECT 'https://t.example/', offer(p_offer), p_country, clock_timestamp() - p_age,
+         clock_timestamp() - p_age + i * interval '1 us', p_priority
+    FROM generate_series(1, p_count) AS i
+$$;
+
 CREATE FUNCTION claim(p_slots integer DEFAULT 1, p_worker text DEFAULT 'w1', p_batch uuid DEFAULT NULL)
 RETURNS SETOF record LANGUAGE sql AS $$
   SELECT c.request_id, c.ip_address FROM claim_traces(p_slots, p_worker, 120000, NULL, NULL, NULL, p_batch) AS c
