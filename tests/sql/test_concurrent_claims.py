@@ -1,5 +1,6 @@
 """Many workers at one queue: nothing is claimed twice, no IP is used twice at once or within its cooldown."""
 
+NOBODYS = "11111111-1111-1111-1111-111111111111"   # an offer that no request is of
 OVERLAPS = """
   SELECT count(*)
     FROM trace_attempts a
@@ -87,6 +88,19 @@ def test_claims_around_an_offer_and_claims_by_age_never_take_the_same(session, s
     assert around, "nobody went around"
     assert check.one("SELECT count(*) FROM active_trace_requests WHERE offer_id = %s AND claimed_by LIKE 'a%%'", pages) == 0
     assert check.one(OVERLAPS, 0) == 0
+
+
+def test_a_claim_around_an_offer_passes_over_rows_in_other_hands(session, stock):
+    check = stock(ips=2, requests=2)
+    other, me = session(autocommit=False), session()
+    other.run("SELECT FROM ip_rotation_pool WHERE ip_address = 'us-1' FOR UPDATE")
+    other.run("SELECT FROM active_trace_requests WHERE tracking_url LIKE '%%/1' FOR UPDATE")
+    me.run("SET statement_timeout = '10s'")   # who waits would wait for ever
+    taken = me.all("SELECT tracking_url, ip_address FROM claim_traces(1, 'w1', 120000, NULL, NULL, NULL, NULL, %s::uuid[])", [NOBODYS])
+    assert taken in ([], [("https://t.example/2", "us-2")])
+    taken += me.all("SELECT tracking_url, ip_address FROM claim_traces(2, 'w1', 120000, NULL, NULL, NULL, NULL, %s::uuid[])", [NOBODYS])
+    assert taken == [("https://t.example/2", "us-2")]
+    assert check.one("SELECT count(*) FROM ip_rotation_pool WHERE status = 'locked'") == 1
 
 
 def test_cooldown_is_respected_by_all(session, stock, together):
