@@ -315,16 +315,24 @@ def test_a_proxy_that_wants_other_credentials_is_blamed(shared, site, url):
 # --- Chromium itself ----------------------------------------------------------------------------------
 
 
+def is_confined(pid):
+    """In process ids of its own, and behind a filter of system calls."""
+    status = processes.status_of(pid)
+    return status and status["Seccomp"] == "2" and len(status["NSpid"].split()) > 1
+
+
 def test_chromium_is_unprivileged_and_in_its_sandbox(shared, site):
     shared.trace(PARTNER["start"], site.proxy(PARTNER["id"]))
     held = shared.begin(WORLDS["silent-at-once"]["start"], site.proxy("silent-at-once"))
-    found = farm.wait_for(lambda: shared.renderers() and shared.chromium(), "a renderer")
-    for pid, words in found.items():
+
+    def all_are_confined():   # a renderer bears its name a moment before it closes itself in
+        renderers = shared.renderers()
+        return renderers and all(is_confined(pid) for pid in renderers)
+    farm.wait_for(all_are_confined, "a renderer, and each in a namespace and behind a filter of its own")
+    for pid, words in shared.chromium().items():
         status = processes.status_of(pid)
         assert not status or "0" not in status["Uid"].split()
         assert "--no-sandbox" not in words and "secret" not in " ".join(words)
-        if "--type=renderer" in words and status:
-            assert status["Seccomp"] == "2" and status["NSpid"].split()[1:], "a namespace and a filter of its own"
     shared.cancel(held)
 
 
