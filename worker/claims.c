@@ -13,9 +13,6 @@
 #include <string.h>
 
 enum {
-    FULL_SHARE = 20,   /* slow full scans, and claims around offers, take one part in so many of the time */
-    FULL_QUICK_MS = 3, /* one that takes no longer costs no more than a claim at the cursors */
-    FULL_PAUSE_MIN_MS = 5,
     BATCH_POLLS = 5, /* look for open and for ended batches every so many polls */
     NUMBER_MAX = 24,
     ARRAY_MAX_BYTES = CURSORS_MAX * (CURSOR_TEXT_MAX + 4),
@@ -87,32 +84,10 @@ void claims_close(struct claims *c)
     uv_close((uv_handle_t *)&c->rest, NULL);
 }
 
-static bool may_scan_fully(const struct claims *c)
-{
-    return loop_now_ms() >= c->full_from_ms;
-}
-
 /* Whether this claim looks everywhere, or goes on at the cursors. */
 static bool chooses_full(const struct claims *c)
 {
-    if (c->cursors.n == 0 || c->batch[0])
-        return true;
-    return may_scan_fully(c) && (c->wants_full || loop_now_ms() >= c->full_due_ms);
-}
-
-/* When a look that took so long may be made again. */
-static int64_t look_again_ms(int64_t took_ms)
-{
-    return loop_now_ms() + (took_ms > FULL_QUICK_MS ? took_ms * FULL_SHARE : FULL_PAUSE_MIN_MS);
-}
-
-static void note_full_scan(struct claims *c, int64_t took_ms)
-{
-    int64_t now = loop_now_ms();
-
-    c->full_from_ms = look_again_ms(took_ms);
-    c->full_due_ms = now + c->conf->worker_full_scan_s * 1000;
-    metrics_add(METRIC_CLAIMS_FULL_SCAN, 1);
+    return c->cursors.n == 0 || c->batch[0] || turns_want_full(&c->turns);
 }
 
 static void on_rested(uv_timer_t *timer)
@@ -120,20 +95,10 @@ static void on_rested(uv_timer_t *timer)
     ask_next(container_of(timer, struct claims, rest));
 }
 
-/* Half of the pause at least: children that one NOTIFY woke together do not stay in step. */
-static int64_t rest(struct claims *c)
-{
-    int64_t most = c->conf->worker_gather_ms, jitter = most / 2;
-    int64_t pause = most - (jitter > 0 ? random() % jitter : 0);
-
-    c->rests_until_ms = loop_now_ms() + pause;
-    return pause;
-}
-
 /* Whether the next claim is not due yet; then we are woken when it is. */
 static bool is_resting(struct claims *c)
 {
-    int64_t left = c->rests_until_ms - loop_now_ms();
+    int64_t left = turns_until_rested(&c->turns);
 
     if (left <= 0)
         return false;
@@ -148,9 +113,9 @@ static bool is_resting(struct claims *c)
  */
 static void note_short(struct claims *c)
 {
-    int64_t pause = c->full_from_ms - loop_now_ms(), resting = rest(c);
+    int64_t pause = turns_until_full(&c->turns), resting = turns_rest(&c->turns, c->conf->worker_gather_ms);
 
-    c->wants_full = true;
+    c->turns.wants_full = true;
     if (c->is_full)
         return;
     if (pause <= resting) {
@@ -173,12 +138,11 @@ static void note_claim(struct claims *c, int rows)
         note_short(c);
         return;
     }
-    c->wants_full = false;
+    c->turns.wants_full = false;
     c->wants_claim = true;
 }
 
-/* What was gone around is still wanted. The next look takes a twentieth of the time at most, as a full scan
- * does. */
+/* What was gone around is still wanted. */
 static void note_around(struct claims *c, int rows, int64_t took_ms)
 {
     c->is_short = rows < c->asked;
@@ -186,8 +150,8 @@ static void note_around(struct claims *c, int rows, int64_t took_ms)
         c->wants_claim = true;
     if (!c->is_short)
         return;
-    rest(c);
-    c->around_from_ms = look_again_ms(took_ms);
+    turns_rest(&c->turns, c->conf->worker_gather_ms);
+    turns_note_around(&c->turns, took_ms);
 }
 
 static void take_rows(struct claims *c, const PGresult *res)
@@ -199,8 +163,10 @@ static void take_rows(struct claims *c, const PGresult *res)
     metrics_add(METRIC_TRACES_CLAIMED, rows);
     if (rows == 0)
         metrics_add(METRIC_CLAIMS_EMPTY, 1);
-    if (c->is_full && !c->batch[0])
-        note_full_scan(c, took_us / 1000);
+    if (c->is_full && !c->batch[0]) {
+        metrics_add(METRIC_CLAIMS_FULL_SCAN, 1);
+        turns_note_full(&c->turns, took_us / 1000, c->conf->worker_full_scan_s);
+    }
     if (c->is_around)
         note_around(c, rows, took_us / 1000);
     else
@@ -323,7 +289,7 @@ static void ask_next(struct claims *c)
     if (c->is_asking || c->is_stopped || !pg_is_up(c->pg))
         return;
     room = c->room(c->arg, 0);
-    has_room = room.slots > 0 && (!room.around || loop_now_ms() >= c->around_from_ms);
+    has_room = room.slots > 0 && (!room.around || turns_may_go_around(&c->turns));
     if (c->wants_batches) {
         c->wants_batches = false;
         ask(c, Q_OPEN_BATCHES, on_batches);
@@ -356,7 +322,7 @@ bool claims_join(struct claims *c, int leaving)
 void claims_wake(struct claims *c)
 {
     c->wants_claim = true;
-    c->around_from_ms = 0;
+    c->turns.around_from_ms = 0;
     ask_next(c);
 }
 

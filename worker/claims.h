@@ -5,9 +5,7 @@
  * or for an open batch, or a look at which batches are open. Asked on NOTIFY, when slots become free
  * while the queue had more, and by polling with jitter, so nothing rests on NOTIFY alone.
  *
- * A claim goes on at each country's cursor. When it comes back short, a full scan follows, because the
- * missing work may lie behind a cursor or in a new country; slow ones may take a twentieth of the time
- * at most, however slow they have become.
+ * A claim goes on at each country's cursor. When it comes back short, a full scan follows (turns.h).
  *
  * A claim that came back short has taken what there was, so the next one rests first (worker.gather_ms, less
  * some jitter), and what comes meanwhile is claimed together. An idle child has rested already: it claims at
@@ -25,6 +23,7 @@
 #include "common/conf.h"
 #include "common/pg/conn.h"
 #include "worker/cursors.h"
+#include "worker/turns.h"
 
 enum { CLAIMS_BATCHES = 32, CLAIMS_ID_MAX = 40 };
 
@@ -42,19 +41,16 @@ struct claims {
     bool is_asking;     /* a query of ours is on its way */
     bool is_stopped;    /* draining: ask no more */
     bool wants_claim;   /* there may be work */
-    bool wants_full;    /* the last claim came back short: look everywhere */
     bool wants_batches; /* which batches are open? */
     bool wants_settle;
-    bool is_short;                     /* the last claim found less than was asked for */
-    bool is_full;                      /* the claim on its way is a full scan */
-    bool is_around;                    /* it goes around some offers, and says nothing about cursors */
-    bool is_joined;                    /* the claim on its way shares its transaction with results */
-    bool is_doubtful;                  /* the last claim got no answer */
-    int asked;                         /* slots of the claim on its way */
-    int64_t sent_us;                   /* when */
-    int64_t full_from_ms, full_due_ms; /* a full scan may, and must, be made from then on */
-    int64_t rests_until_ms;            /* no claim before, unless for a batch */
-    int64_t around_from_ms;            /* no claim around offers before */
+    bool is_short;    /* the last claim found less than was asked for */
+    bool is_full;     /* the claim on its way is a full scan */
+    bool is_around;   /* it goes around some offers, and says nothing about cursors */
+    bool is_joined;   /* the claim on its way shares its transaction with results */
+    bool is_doubtful; /* the last claim got no answer */
+    int asked;        /* slots of the claim on its way */
+    int64_t sent_us;  /* when */
+    struct turns turns;
     char batches[CLAIMS_BATCHES][CLAIMS_ID_MAX]; /* open ones, oldest first */
     int nbatches, next_batch;
     char batch[CLAIMS_ID_MAX]; /* the claim on its way is for this one; "" for none */

@@ -216,7 +216,7 @@ static void a_busy_browser_is_gone_around_and_what_waits_for_it_stays_wanted(voi
     claims_resume(&claims); /* there may be more of the others */
     expect_claim_around(2);
     answer(1);
-    claims.around_from_ms = INT64_MAX;
+    claims.turns.around_from_ms = INT64_MAX;
     claims_resume(&claims); /* there is not: not at once again */
     assert_int_equal(asked, -1);
     assert_false(claims_join(&claims, 1)); /* nor with results */
@@ -250,7 +250,7 @@ static void a_short_claim_is_followed_by_a_look_everywhere_and_then_by_rest(void
     slots = 10;
     claims_resume(&claims);
     expect_claim(10, false);
-    claims.full_from_ms = 0; /* a full scan may be made again */
+    claims.turns.full_from_ms = 0; /* a full scan may be made again */
     answer(3);
     expect_claim(7, true);
     answer(0);
@@ -268,7 +268,7 @@ static void a_look_everywhere_that_must_wait_is_not_forgotten(void **state)
     answer(10);
     slots = 10;
     claims_resume(&claims);
-    claims.full_from_ms = loop_now_ms() + 20;
+    claims.turns.full_from_ms = loop_now_ms() + 20;
     answer(3);
     assert_int_equal(asked, -1);
     while (asked == -1)
@@ -284,14 +284,14 @@ static int64_t pause_after_a_look_that_took(int64_t us)
 {
     int64_t now = loop_now_ms();
 
-    claims.full_from_ms = 0;
-    claims.wants_full = true;
+    claims.turns.full_from_ms = 0;
+    claims.turns.wants_full = true;
     claims_wake(&claims);
     expect_claim(10, true);
     claims.sent_us = loop_now_us() - us;
     answer(10);
     slots = 10;
-    return claims.full_from_ms - now;
+    return claims.turns.full_from_ms - now;
 }
 
 static void only_a_slow_look_everywhere_has_to_wait_for_the_next(void **state)
