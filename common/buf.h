@@ -2,7 +2,7 @@
  * buf.h - growing bytes with a ceiling.
  *
  * Appending past the ceiling changes nothing, marks the buffer `is_full` and returns false, so a
- * writer may append freely and ask once at the end. Running out of memory ends the process (STYLE 7).
+ * writer may append freely and ask once at the end. Running out of memory ends the process.
  */
 #ifndef TRACEPOOL_COMMON_BUF_H
 #define TRACEPOOL_COMMON_BUF_H

@@ -1,5 +1,5 @@
 /*
- * decide.c - offer, target, fallback: the rules of DESIGN 3 for one query.
+ * decide.c - offer, target, fallback: the rules for one query, in their order. See decide.h.
  */
 #include "edge/decide.h"
 

@@ -144,7 +144,7 @@ static void put(const struct field *f, json_t *value, json_t *ask, json_t *optio
         json_put(to, f->to, json_incref(value));
 }
 
-/* null is as good as absent: the seed's callers send it. */
+/* null is as good as absent: the original's callers send it. */
 static bool take_fields(json_t *body, const struct field *fields, int n, json_t *ask, json_t *options,
                         struct err *err)
 {

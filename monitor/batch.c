@@ -72,7 +72,7 @@ static void batch_end(struct batch *batch)
     free(batch);
 }
 
-/* The seed's object; `error` is there only when success is false. */
+/* The original's object; `error` is there only when success is false. */
 static void batch_answer(struct batch *batch, int status, const char *reason)
 {
     SCOPED(json_t) body = json_object();

@@ -59,7 +59,7 @@ json_t *dashboard_arguments(struct str query, const char *const *names, struct e
 
 /* ---- answers ---- */
 
-/* The pool's state gets its warnings in words, and the seed's order. */
+/* The pool's state gets its warnings in words, and the original's order. */
 static bool judge_status(json_t *overview, struct err *err)
 {
     const json_t *look = json_object_get(overview, "look");

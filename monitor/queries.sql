@@ -46,7 +46,7 @@ SELECT prune_history() AS pruned;
 SELECT process_heartbeat($1::jsonb);
 
 -- name: pool_monitor
--- Pool, queue and performance as the seed's JSON, without warnings and recommendation; and what the alert rules see in it.
+-- Pool, queue and performance as the original's JSON, without warnings and recommendation; and what the alert rules see in it.
 -- $1 jsonb rules, $2 int milliseconds after which a process counts as silent
 SELECT now.status::text AS status, alert_look(now.status, $1::jsonb, $2::int, oldest_transaction_s())::text AS look
   FROM pool_monitor() AS now (status);

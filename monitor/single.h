@@ -5,8 +5,8 @@
  * The farm traces it as any other request, before all others; its caller waits here, outside of any
  * transaction. All who wait share one small query ten times a second; while nobody does there is none. A
  * request that no worker takes, or whose retry finds none, for monitor.batch_wait_s is answered 503, as the
- * seed did with `No available IP in pool` when its country has none free; if the call made it, it is ended
- * then. A caller that hangs up ends nothing.
+ * original did with `No available IP in pool` when its country has none free; if the call made it, it is
+ * ended then. A caller that hangs up ends nothing.
  */
 #ifndef TRACEPOOL_MONITOR_SINGLE_H
 #define TRACEPOOL_MONITOR_SINGLE_H

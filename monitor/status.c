@@ -1,5 +1,5 @@
 /*
- * status.c - pool, queue and performance now, as the seed's JSON. See status.h.
+ * status.c - pool, queue and performance now, as the original's JSON. See status.h.
  *
  * The database counts (pool_monitor()) and looks with the alert rules (alert_look()); this file puts both
  * together and answers.
@@ -15,7 +15,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* jsonb forgets the order of fields; people read the seed's. */
+/* jsonb forgets the order of fields; people read the original's. */
 enum { MAX_FIELDS = 7 };
 
 /* clang-format off */

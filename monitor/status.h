@@ -16,9 +16,9 @@ struct monitor;
 /* Sends the query for status_from_row. */
 void status_ask(struct monitor *m, pg_done_cb done, void *arg);
 /*
- * What pool_monitor() returned, in the seed's order of fields, with warnings and recommendation from what the
- * alert rules saw, which is *look (alert_look()). The caller owns both. ERR_INTERNAL when one of them is no
- * JSON object.
+ * What pool_monitor() returned, in the original's order of fields, with warnings and recommendation from what
+ * the alert rules saw, which is *look (alert_look()). The caller owns both. ERR_INTERNAL when one of them is
+ * no JSON object.
  */
 NODISCARD json_t *status_from_row(PGresult *res, json_t **look, struct err *err);
 /* The same of two values; the caller owns what it returns. */

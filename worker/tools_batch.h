@@ -3,7 +3,7 @@
  *
  *     tracepool-worker run-batch BATCH_SIZE MAX_CONCURRENT
  *
- * For crontab. Prints the seed's object on one line:
+ * For crontab. Prints the original's object on one line:
  *     {"success":true,"processed":10,"succeeded":9,"failed":1,"errors":["request-id: message"]}
  * Returns the exit code: 0 all succeeded (nothing to do as well), 1 some failed, 2 usage, 3 no answer:
  * no database, or no worker took the batch within worker.batch_answer_s.

@@ -12,7 +12,7 @@ DECLARE
   v_live      timestamptz := v_now - p_silence_ms * interval '1 ms';
   v_tracked   timestamptz;
 BEGIN
-  -- The seed's five
+  -- The original's five
   RETURN QUERY
   SELECT 'pool_utilization', '', (p_status #>> '{health,pool_utilization_percent}')::numeric
    UNION ALL

@@ -1,4 +1,4 @@
-"""The top level holds exactly the names of STYLE 2 and dot-files; no file is an empty placeholder; every unit test is built."""
+"""The top level holds exactly the names below and dot-files; no file is an empty placeholder; every unit test is built."""
 
 import os
 import lib

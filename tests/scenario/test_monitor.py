@@ -46,7 +46,7 @@ def test_status_of_an_idle_pool_has_all_of_the_seeds_fields(db, api):
     assert answer["health"] == {"pool_utilization_percent": 0, "available_ips": 3, "queue_depth": 0,
                                 "success_rate_5min": 100}
     assert list(answer["pool_summary"]["us"]) == ["total", "available", "locked", "cooldown", "healthy", "unhealthy"]
-    assert list(answer["health"])[0] == "pool_utilization_percent", "the order of the seed, inside too"
+    assert list(answer["health"])[0] == "pool_utilization_percent", "the order of the original, inside too"
     assert answer["warnings"] == ["Share of unhealthy IPs is 25 % (more than 10 %)"]
     assert answer["recommendation"] == "Review the status of the IP providers"
     db.run("UPDATE ip_rotation_pool SET is_healthy = true")

@@ -37,7 +37,7 @@ def firing(worker):
     return start
 
 
-# --- the seed's incident ----------------------------------------------------------------------------------
+# --- the original's incident ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("idle_s, path", [(1, "/ok"), (None, "/once-reset"), (None, "/once-close")])

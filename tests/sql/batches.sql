@@ -43,7 +43,7 @@ SELECT add_request();
 SELECT is((SELECT (state, processed, succeeded)::text FROM batch_result(:'b')), '(done,6,6)',
           'done when they ended, though a request waits for an IP');
 SELECT request_trace_batch() AS b \gset
-SELECT is((SELECT (batch_size, max_concurrent)::text FROM trace_batches WHERE batch_id = :'b'), '(10,5)', 'the seed''s defaults');
+SELECT is((SELECT (batch_size, max_concurrent)::text FROM trace_batches WHERE batch_id = :'b'), '(10,5)', 'the original''s defaults');
 SELECT is(settle_batches(), 1, 'with nothing claimable a batch is done at once');
 SELECT is((SELECT (state, processed, errors)::text FROM batch_result(:'b')), '(done,0,[])', 'and empty');
 

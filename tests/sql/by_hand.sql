@@ -1,9 +1,9 @@
--- SQL as the seed's users write it runs as written and takes effect.
+-- SQL as the original's users write it runs as written and takes effect.
 BEGIN;
 \ir lib/fixtures.sql
 SELECT no_plan();
 
--- The seed's INSERTs into the pool.
+-- The original's INSERTs into the pool.
 INSERT INTO ip_rotation_pool (ip_address, ip_port, country, provider)
 VALUES
   ('user-12345678', '7000', 'us', 'luna'),
@@ -20,7 +20,7 @@ INSERT INTO active_trace_requests (tracking_url, target_country) VALUES ('https:
 SELECT is((SELECT ip FROM claim() AS c (id uuid, ip text)), 'user-uk1', 'and claimable, for a request inserted by hand');
 DELETE FROM active_trace_requests;
 
--- Inserting requests with the seed's columns only.
+-- Inserting requests with the original's columns only.
 INSERT INTO active_trace_requests (request_id, offer_id, tracking_url, target_country, inbound_params, status)
 VALUES ('01900000-0000-7000-8000-000000000001', NULL, 'https://t.example/', 'us', NULL, 'pending');
 SELECT is((SELECT (status, max_retries, inbound_params, next_attempt_at IS NOT NULL)::text FROM active_trace_requests),
@@ -30,7 +30,7 @@ SELECT is((SELECT (next_attempt_at IS NULL, completed_at IS NOT NULL)::text FROM
           '(t,t)', 'one that has ended is not claimable');
 SELECT is(claimed(5), 1::bigint, 'only the pending one is claimed');
 
--- The seed's diagnostics.
+-- The original's diagnostics.
 SELECT lives_ok($$
   SELECT request_id, status, trace_time_ms, tracer_mode_used
   FROM active_trace_requests
@@ -53,7 +53,7 @@ SELECT lives_ok($$
 $$, 'removing permanently failed IPs');
 SELECT is((SELECT count(*) FROM ip_rotation_pool WHERE country = 'ca'), 0::bigint, 'removes them');
 
--- The seed's functions in the seed's order.
+-- The original's functions in the original's order.
 DELETE FROM active_trace_requests;
 UPDATE ip_rotation_pool SET status = 'available', locked_until = NULL, locked_by_request = NULL;
 SELECT is((ip('user-uk1')).locked_until, '-infinity', 'locked_until NULL is free since ever');

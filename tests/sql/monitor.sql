@@ -13,7 +13,7 @@ SELECT is(pool_monitor() - 'timestamp', '{
 SELECT matches(pool_monitor()->>'timestamp', '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$', 'an ISO time');
 SELECT lives_ok('SELECT record_pool_statistics()', 'a snapshot of nothing');
 
--- The seed's example, small: 10 US IPs, of which 2 locked, 3 resting, 1 unhealthy; requests in two countries.
+-- The original's example, small: 10 US IPs, of which 2 locked, 3 resting, 1 unhealthy; requests in two countries.
 SELECT add_ips('us', 10), add_ips('ca', 2);
 SELECT add_request('us') FROM generate_series(1, 5);
 SELECT claimed(5);

@@ -1,4 +1,4 @@
--- The tables that the seed's users know, the promises about indexes, and that everything explains itself.
+-- The tables that the original's users know, the promises about indexes, and that everything explains itself.
 BEGIN;
 \ir lib/fixtures.sql
 SELECT no_plan();
@@ -9,7 +9,7 @@ SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p
                    WHERE p.pronamespace = 'public'::regnamespace AND p.proconfig::text LIKE '%enable_%=off%'
                      AND NOT 'jit=off' = ANY (p.proconfig)$$, 'functions that steer the planner are not compiled');
 
--- Every column of the seed, with its type.
+-- Every column of the original, with its type.
 SELECT col_type_is('public', 'active_trace_requests', c.name, c.type, format('requests.%s is %s', c.name, c.type))
   FROM (VALUES ('request_id', 'uuid'), ('offer_id', 'uuid'), ('tracking_url', 'text'), ('target_country', 'text'),
                ('inbound_params', 'jsonb'), ('status', 'trace_status'), ('ip_assigned', 'text'), ('final_url', 'text'),
@@ -42,9 +42,9 @@ SELECT col_type_is('public', 'offers', c.name, c.type, format('offers.%s is %s',
 
 SELECT enum_has_labels('public', 'trace_status',
                        ARRAY['pending', 'processing', 'completed', 'failed', 'timeout', 'skipped'],
-                       'the seed''s statuses and skipped');
+                       'the original''s statuses and skipped');
 SELECT enum_has_labels('public', 'ip_status', ARRAY['available', 'locked', 'cooldown', 'failed'],
-                       'the seed''s states of an IP');
+                       'the original''s states of an IP');
 SELECT has_table('public', t.name, 'there is a table ' || t.name)
   FROM unnest(ARRAY['offers', 'proxy_providers', 'ip_rotation_pool', 'active_trace_requests', 'trace_attempts',
                     'trace_evidence', 'trace_batches', 'trace_archive', 'ip_pool_statistics', 'process_heartbeats',

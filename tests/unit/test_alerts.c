@@ -43,7 +43,7 @@ static void test_every_rule_is_whole(void **state)
     }
 }
 
-/* The seed's five, with its thresholds and durations. */
+/* The original's five, with its thresholds and durations. */
 static void test_the_seeds_thresholds(void **state)
 {
     const struct {

@@ -57,7 +57,7 @@ enum trace_mode { MODE_MAP(CHAIN_ENUM_MODE) MODE_COUNT };
 #undef CHAIN_ENUM_MODE
 
 const char *outcome_name(enum outcome o);
-/* "completed", "timeout" or "failed": the seed's status for that outcome. */
+/* "completed", "timeout" or "failed": the original's status for that outcome. */
 const char *outcome_status(enum outcome o);
 const char *via_name(enum via v);
 const char *trace_mode_name(enum trace_mode m);
@@ -164,7 +164,7 @@ json_t *hop_tls_json(const struct hop *hop);
 /* The chain as a JSON array, the parameters as an object; caller owns them. */
 json_t *chain_json(const struct chain *c);
 json_t *trace_result_params_json(const struct trace_result *r);
-/* The object that `trace --json` prints and that the API answers (DESIGN 2). Caller owns it. */
+/* The object that `trace --json` prints and that the API answers. Caller owns it. */
 json_t *trace_result_json(const struct trace_result *r);
 
 #endif

@@ -3,7 +3,7 @@
  *
  * A library: no SQL, no settings, no process model. One tracer per loop; many traces at once in it.
  * Each trace has its own CURLSH (connections, DNS, TLS sessions, cookies, HSTS) and fresh easy handles,
- * so nothing crosses from one trace to another (research/tracer.md, section 3).
+ * so nothing crosses from one trace to another, whatever the version of libcurl.
  * Follows Location of 301, 302, 303, 307, 308, the Refresh header and a meta refresh, both with a delay
  * of at most 10 s, exactly where a browser would; never opens blocked targets or app links.
  */

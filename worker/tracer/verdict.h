@@ -1,9 +1,9 @@
 /*
  * verdict.h - is the HTTP chain the whole story, or does the last page need a browser?
  *
- * Pure: looks at a finished chain and at the signs of its last page, never at the network. The rules are
- * those of the seed, refined by measurement (research/tracer.md, section 4); the one that decided is kept
- * as detection_reason.
+ * Pure: looks at a finished chain and at the signs of its last page, never at the network. The rules
+ * began as the original's, and were refined by what browsers were seen to do (README.md); the one that
+ * decided is kept as detection_reason.
  */
 #ifndef TRACEPOOL_WORKER_TRACER_VERDICT_H
 #define TRACEPOOL_WORKER_TRACER_VERDICT_H
