@@ -228,7 +228,7 @@ SELECT 'from ' || s.before || ' to ' || s.recorded_at
                  UNION ALL SELECT began FROM proof.run
                  UNION ALL SELECT ended FROM proof.run) AS p) AS s
  CROSS JOIN proof.run
- WHERE s.recorded_at - s.before > greatest(5 * run.interval_s, 8) * interval '1 s'
+ WHERE s.recorded_at - s.before > greatest(3 * run.interval_s, 8) * interval '1 s'
    AND NOT EXISTS (SELECT FROM proof.faults f
                     WHERE f.family IN ('monitor', 'database') AND f.began <= s.recorded_at AND f.ended + interval '8 s' >= s.before);
 
