@@ -51,30 +51,21 @@ bool buf_reserve(struct buf *b, size_t len)
     return true;
 }
 
-bool buf_vprintf(struct buf *b, const char *format, va_list args)
-{
-    va_list again;
-    int len;
-
-    va_copy(again, args);
-    len = vsnprintf(NULL, 0, format, again);
-    va_end(again);
-    if (len < 0 || !buf_reserve(b, (size_t)len))
-        return false;
-    vsnprintf(b->data + b->len, (size_t)len + 1, format, args);
-    b->len += (size_t)len;
-    return true;
-}
-
 bool buf_printf(struct buf *b, const char *format, ...)
 {
     va_list args;
-    bool ok;
+    int len;
 
     va_start(args, format);
-    ok = buf_vprintf(b, format, args);
+    len = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    return ok;
+    if (len < 0 || !buf_reserve(b, (size_t)len))
+        return false;
+    va_start(args, format);
+    vsnprintf(b->data + b->len, (size_t)len + 1, format, args);
+    va_end(args);
+    b->len += (size_t)len;
+    return true;
 }
 
 void buf_consume(struct buf *b, size_t len)

@@ -55,7 +55,6 @@ static inline bool buf_append_char(struct buf *b, char c)
 }
 
 bool buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-bool buf_vprintf(struct buf *b, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 /* Drops the first len bytes. */
 void buf_consume(struct buf *b, size_t len);
 

@@ -122,7 +122,8 @@ static bool take_request(struct httpd_conn *conn)
     return true;
 }
 
-void conn_run(struct httpd_conn *conn)
+/* Reads requests out of what has arrived until one waits for its answer or for more bytes. */
+static void run(struct httpd_conn *conn)
 {
     if (conn->is_running)
         return;
@@ -175,7 +176,7 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
         uv_read_stop(stream);
     } else if (nread > 0) {
         take_bytes(conn, buf->base, (size_t)nread);
-        conn_run(conn);
+        run(conn);
     }
 }
 
@@ -234,5 +235,5 @@ void conn_answered(struct httpd_conn *conn)
     }
     if (conn->is_stopped)
         read_on(conn);
-    conn_run(conn);
+    run(conn);
 }

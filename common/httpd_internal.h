@@ -65,7 +65,7 @@ struct httpd_conn {
     uint32_t lingered;       /* bytes thrown away in CONN_LINGER */
     uint8_t state;           /* enum conn_state */
     bool is_owed : 1;        /* an answer by the handler; outlives the client */
-    bool is_running : 1;     /* conn_run is on the stack */
+    bool is_running : 1;     /* run() is on the stack */
     bool is_stopped : 1;     /* not reading, because of bytes behind an unanswered request */
     bool is_ended : 1;       /* the client sent its end */
     bool is_broken : 1;      /* nothing can be sent any more */
@@ -123,8 +123,6 @@ struct exchange *httpd_take_exchange(struct httpd *httpd);
 
 /* httpd_conn.c */
 void conn_start(struct httpd_conn *conn);
-/* Reads requests out of what has arrived until one waits for its answer or for more bytes. */
-void conn_run(struct httpd_conn *conn);
 /* Answers with an error and closes, in CONN_READING. */
 void conn_refuse(struct httpd_conn *conn, int status, const char *why);
 /* The answer is in the socket: on to the next request, to idleness or to the end. */

@@ -112,7 +112,7 @@ static void digest_of(const uint8_t *pad, struct str message, uint8_t digest[SHA
     sha256_end(&h, digest);
 }
 
-void hmac_sha256(struct str key, struct str message, uint8_t digest[SHA256_BYTES])
+static void hmac(struct str key, struct str message, uint8_t digest[SHA256_BYTES])
 {
     uint8_t block[SHA256_BLOCK] = {0}, inner[SHA256_BYTES];
 
@@ -138,7 +138,7 @@ void hmac_sha256_hex(struct str key, struct str message, char hex[2 * SHA256_BYT
     static const char digits[] = "0123456789abcdef";
     uint8_t digest[SHA256_BYTES];
 
-    hmac_sha256(key, message, digest);
+    hmac(key, message, digest);
     for (int i = 0; i < SHA256_BYTES; i++) {
         hex[2 * i] = digits[digest[i] >> 4];
         hex[2 * i + 1] = digits[digest[i] & 15];

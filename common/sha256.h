@@ -21,8 +21,7 @@ void sha256_init(struct sha256 *h);
 void sha256_add(struct sha256 *h, struct str bytes);
 void sha256_end(struct sha256 *h, uint8_t digest[SHA256_BYTES]);
 
-void hmac_sha256(struct str key, struct str message, uint8_t digest[SHA256_BYTES]);
-/* As lower-case hexadecimal digits, NUL-terminated. */
+/* The HMAC as lower-case hexadecimal digits, NUL-terminated. */
 void hmac_sha256_hex(struct str key, struct str message, char hex[2 * SHA256_BYTES + 1]);
 
 #endif

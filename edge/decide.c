@@ -41,7 +41,8 @@ void decision_init(struct decision *d)
     buf_init(&d->traced, TARGET_MAX_BYTES);
 }
 
-void decision_clear(struct decision *d)
+/* Empties it for the next click; keeps its memory. */
+static void empty(struct decision *d)
 {
     struct buf location = d->location, traced = d->traced;
 
@@ -121,7 +122,7 @@ void decide(const struct decide_env *env, struct arena *a, struct str query, str
 {
     struct err ignored;
 
-    decision_clear(d);
+    empty(d);
     if (!inbound_read(a, query, &d->inbound, &ignored)) {
         d->outcome = DECIDE_UNREADABLE;
         return;

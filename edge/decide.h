@@ -59,8 +59,6 @@ struct decision {
 };
 
 void decision_init(struct decision *d);
-/* Empties it for the next click; keeps its memory. */
-void decision_clear(struct decision *d);
 void decision_finish(struct decision *d);
 
 /* Views in the decision live as long as query, arena and offers. */

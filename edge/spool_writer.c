@@ -271,13 +271,3 @@ void writer_probe(struct writer *w)
     uv_cond_signal(&w->wake);
     uv_mutex_unlock(&w->mutex);
 }
-
-size_t writer_waiting(struct writer *w)
-{
-    size_t len;
-
-    uv_mutex_lock(&w->mutex);
-    len = w->waiting.bytes.len;
-    uv_mutex_unlock(&w->mutex);
-    return len;
-}

@@ -61,7 +61,5 @@ void writer_destroy(struct writer *w, void (*on_closed)(void *arg), void *arg);
 NODISCARD bool writer_append(struct writer *w, int64_t at_ms, struct str payload, struct spool_entry *entry);
 /* Has the thread make sure that there is a file to write to; its result has no entries. */
 void writer_probe(struct writer *w);
-/* Bytes queued and not yet taken by the thread. */
-size_t writer_waiting(struct writer *w);
 
 #endif

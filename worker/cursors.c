@@ -43,11 +43,6 @@ void cursors_put(struct cursors *c, struct str country, struct str request, stru
     put_text(at->ip, sizeof(at->ip), ip);
 }
 
-void cursors_clear(struct cursors *c)
-{
-    c->n = 0;
-}
-
 static void put_item(struct buf *b, const char *text, bool is_first)
 {
     buf_printf(b, "%s\"%s\"", is_first ? "{" : ",", text[0] ? text : "-infinity");

@@ -28,7 +28,6 @@ struct cursors {
  * full scans serve it. Empty positions keep what is known.
  */
 void cursors_put(struct cursors *c, struct str country, struct str request, struct str ip);
-void cursors_clear(struct cursors *c);
 
 /* As three text literals of PostgreSQL arrays, in the same order. The buffers are emptied first. */
 void cursors_write(const struct cursors *c, struct buf *countries, struct buf *requests, struct buf *ips);

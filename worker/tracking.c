@@ -23,7 +23,8 @@ enum {
 
 /* --- small things --- */
 
-char *tracking_user_agent(const struct conf *conf)
+/* "tracepool/VERSION (+contact; automated ad-tag QA)". Caller owns it. */
+static char *user_agent(const struct conf *conf)
 {
     const char *contact = conf->http_contact;
     SCOPED_VALUE(buf) text = {.max = 1024};
@@ -68,19 +69,19 @@ bool tracking_is_firing(const struct tracking *t)
     return t->fire != NULL;
 }
 
-int tracking_in_hand(const struct tracking *t)
+static int in_hand(const struct tracking *t)
 {
     return t->queued.n + t->beginning.n + t->firing.n + t->ended.n + t->telling.n;
 }
 
 bool tracking_is_idle(const struct tracking *t)
 {
-    return tracking_in_hand(t) == 0 && !t->is_asking;
+    return in_hand(t) == 0 && !t->is_asking;
 }
 
 void tracking_check_idle(struct tracking *t)
 {
-    metrics_set(METRIC_TRACKING_RUNNING, tracking_in_hand(t));
+    metrics_set(METRIC_TRACKING_RUNNING, in_hand(t));
     if (t->is_draining && tracking_is_idle(t))
         t->on_idle(t->arg);
 }
@@ -178,7 +179,7 @@ static void take_hosts(struct tracking *t, struct str text)
 static void take_stop(struct tracking *t, bool is_stopped)
 {
     if (is_stopped != t->is_stopped)
-        log_warn(is_stopped ? "tracking.stopped" : "tracking.resumed", kv("in_hand", tracking_in_hand(t)));
+        log_warn(is_stopped ? "tracking.stopped" : "tracking.resumed", kv("in_hand", in_hand(t)));
     t->is_stopped = is_stopped;
     fire_set_stopped(t->fire, is_stopped);
     if (is_stopped)
@@ -188,7 +189,7 @@ static void take_stop(struct tracking *t, bool is_stopped)
 static void on_gate(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
 {
     struct tracking *t = arg;
-    int64_t due_ms, slots = t->conf->tracking_slots - tracking_in_hand(t);
+    int64_t due_ms, slots = t->conf->tracking_slots - in_hand(t);
 
     if (!is_answered(t, sqlstate, err) || t->is_draining)
         return;
@@ -273,7 +274,7 @@ void tracking_init(struct tracking *t, uv_loop_t *loop, const struct conf *conf,
                    const char *worker, void (*on_idle)(void *arg), void *arg)
 {
     *t = (struct tracking){.conf = conf, .pg = pg, .worker = worker, .on_idle = on_idle, .arg = arg};
-    t->user_agent = tracking_user_agent(conf);
+    t->user_agent = user_agent(conf);
     t->sender = (struct vast_sender){
         .user_agent = str_from(t->user_agent),
         .mode = strcmp(conf->tracking_macros, "iab") == 0 ? VAST_MACRO_IAB : VAST_MACRO_LEAVE,

@@ -55,10 +55,4 @@ void tracking_wake(struct tracking *t);
 void tracking_stop(struct tracking *t);
 bool tracking_is_idle(const struct tracking *t);
 
-/* Whether an event of that name is logged, by tracking.log_include and log_exclude (comma separated globs).
- */
-bool tracking_logs(const char *include, const char *exclude, struct str event);
-/* "tracepool/VERSION (+contact; automated ad-tag QA)". Caller owns it. */
-char *tracking_user_agent(const struct conf *conf);
-
 #endif

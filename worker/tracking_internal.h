@@ -12,7 +12,6 @@
 /* Asks kill switch, hosts and outbox, when that is wanted and nothing else is being asked. */
 void tracking_look(struct tracking *t);
 bool tracking_is_firing(const struct tracking *t);
-int tracking_in_hand(const struct tracking *t);
 void tracking_check_idle(struct tracking *t);
 /* Once a minute: a query got no answer. */
 void tracking_complain(const char *event, const char *sqlstate, const struct err *err);
@@ -27,6 +26,5 @@ void tracking_tell(struct tracking *t);
 void tracking_hand_back(struct tracking *t);
 /* fire.c's done. */
 void tracking_on_fired(void *arg, void *owner, const struct fire_result *result);
-void tracking_on_again(uv_timer_t *timer);
 
 #endif

@@ -20,6 +20,7 @@ enum { AGAIN_MS = 100, STATEMENT_MAX_BYTES = 16 << 20, GLOB_MAX = 128 };
 
 /* --- which events are logged --- */
 
+/* globs: comma separated, as in "start, progress-*". */
 static bool matches(const char *globs, struct str event)
 {
     char name[GLOB_MAX], glob[GLOB_MAX];
@@ -33,16 +34,12 @@ static bool matches(const char *globs, struct str event)
     return false;
 }
 
-bool tracking_logs(const char *include, const char *exclude, struct str event)
-{
-    return (!include[0] || matches(include, event)) && !matches(exclude, event);
-}
-
 /* Where settings and provider agree. */
 static bool is_logged(const struct tracking *t, const struct beacon *b)
 {
-    return b->is_logged &&
-           tracking_logs(t->conf->tracking_log_include, t->conf->tracking_log_exclude, b->event);
+    const char *include = t->conf->tracking_log_include, *exclude = t->conf->tracking_log_exclude;
+
+    return b->is_logged && (!include[0] || matches(include, b->event)) && !matches(exclude, b->event);
 }
 
 static void send_array(struct tracking *t, int query, json_t *array, pg_done_cb done)
@@ -92,6 +89,14 @@ static void report(const struct tracking *t, const struct beacon *b, struct str 
         log_info("tracking.trouble", kv("trace", b->request_id), kv("id", b->id), kv_err(&r->err));
 }
 
+static void on_again(uv_timer_t *timer)
+{
+    struct tracking *t = container_of(timer, struct tracking, again);
+
+    tracking_tell(t);
+    tracking_begin(t);
+}
+
 static void on_told(void *arg, PGresult *res, const char *sqlstate, const struct err *err)
 {
     struct tracking *t = arg;
@@ -101,7 +106,7 @@ static void on_told(void *arg, PGresult *res, const char *sqlstate, const struct
         tracking_complain("tracking.delayed", sqlstate, err);
         while ((b = beacons_pop(&t->telling)) != NULL)
             beacons_push(&t->ended, b);
-        uv_timer_start(&t->again, tracking_on_again, AGAIN_MS, 0);
+        uv_timer_start(&t->again, on_again, AGAIN_MS, 0);
         return;
     }
     for (int row = 0; row < PQntuples(res); row++) {
@@ -209,14 +214,6 @@ static void on_begun(void *arg, PGresult *res, const char *sqlstate, const struc
     tracking_check_idle(t);
 }
 
-void tracking_on_again(uv_timer_t *timer)
-{
-    struct tracking *t = container_of(timer, struct tracking, again);
-
-    tracking_tell(t);
-    tracking_begin(t);
-}
-
 /* Whether it goes now; else *wait_ms says how long its host makes it wait (-1: until one has ended). */
 static bool is_ready(struct tracking *t, struct beacon *b, int64_t *wait_ms)
 {
@@ -251,7 +248,7 @@ void tracking_begin(struct tracking *t)
     if (t->beginning.n > 0)
         send_array(t, Q_TRACKING_BEGIN, beacons_begin_json(&t->beginning), on_begun);
     else if (t->queued.n > 0)
-        uv_timer_start(&t->again, tracking_on_again,
+        uv_timer_start(&t->again, on_again,
                        (uint64_t)(soonest > 0 && soonest < AGAIN_MS ? soonest : AGAIN_MS), 0);
     tracking_tell(t);
 }

@@ -219,16 +219,6 @@ static void silence_is_an_answer_too(void **state)
     assert_string_equal(f->heard, "answer browser_died nothing\n");
 }
 
-static void whoever_is_forgotten_hears_nothing(void **state)
-{
-    struct fixture *f = *state;
-
-    cdp_send(f->cdp, STR(""), "A", NULL, 60000, on_answer, f);
-    cdp_forget(f->cdp, f);
-    SAY(f, "{\"id\":1,\"result\":{}}");
-    assert_string_equal(f->heard, "");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,7 +231,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_bad_message_costs_only_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(the_pipes_end_answers_everybody, setup, teardown),
         cmocka_unit_test_setup_teardown(silence_is_an_answer_too, setup, teardown),
-        cmocka_unit_test_setup_teardown(whoever_is_forgotten_hears_nothing, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

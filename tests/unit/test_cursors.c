@@ -14,7 +14,7 @@ static struct buf countries, requests, ips;
 static int setup(void **state)
 {
     (void)state;
-    cursors_clear(&c);
+    c.n = 0;
     buf_init(&countries, 100000);
     buf_init(&requests, 100000);
     buf_init(&ips, 100000);

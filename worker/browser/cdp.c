@@ -320,13 +320,6 @@ void cdp_send(struct cdp *c, struct str session, const char *method, json_t *par
     arm(c);
 }
 
-void cdp_forget(struct cdp *c, const void *arg)
-{
-    for (struct command *at = c->waiting; at; at = at->next)
-        if (at->arg == arg)
-            at->answer = NULL;
-}
-
 int64_t cdp_passed_over(const struct cdp *c)
 {
     return c->passed_over;

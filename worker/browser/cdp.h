@@ -38,8 +38,6 @@ void cdp_destroy(struct cdp *c, void (*on_closed)(void *arg), void *arg);
 /* params is taken over (NULL: {}). answer may be NULL when nobody asks. */
 void cdp_send(struct cdp *c, struct str session, const char *method, json_t *params, int64_t timeout_ms,
               cdp_answer_cb answer, void *arg);
-/* Forgets whoever waits with that arg: their callbacks are not called any more. */
-void cdp_forget(struct cdp *c, const void *arg);
 
 /* Messages passed over so far. */
 int64_t cdp_passed_over(const struct cdp *c);

@@ -36,11 +36,6 @@ static const struct transition {
 #undef ROW
 };
 
-const char *page_state_name(enum page_state s)
-{
-    return state_names[s];
-}
-
 bool page_next(enum page_state from, enum page_event ev, enum page_state *to)
 {
     for (size_t i = 0; i < ARRAY_LEN(transitions); i++) {

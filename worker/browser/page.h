@@ -190,7 +190,6 @@ void page_timer(struct page *p);
 /* The trace can't go on, for a reason outside the page: the browser died, no tab came. */
 void page_fail(struct page *p, const struct err *err);
 
-const char *page_state_name(enum page_state s);
 NODISCARD bool page_next(enum page_state from, enum page_event ev, enum page_state *to);
 /* An event that the state has no use for is passed over: Chromium says what it likes when it likes. */
 void page_step(struct page *p, enum page_event ev);
@@ -257,7 +256,6 @@ void page_keep_response(struct page *p, struct hop *hop, const json_t *response)
 void page_keep_end(struct page *p, struct hop *hop, double at_s, int64_t bytes);
 
 /* page_error.c */
-enum err_code page_error_code(struct str net_error);
 /* The relay could not make a connection for url. */
 void page_on_relay_failure(struct page *p, struct str url, const struct err *err);
 /* Sets result->err for a main document that failed, with a note for its hop. */

@@ -40,7 +40,7 @@ static const struct {
 };
 /* clang-format on */
 
-enum err_code page_error_code(struct str net_error)
+static enum err_code code_of(struct str net_error)
 {
     for (size_t i = 0; i < ARRAY_LEN(net_errors); i++)
         if (str_starts(net_error, str_from(net_errors[i].start)))
@@ -60,7 +60,7 @@ void page_explain(struct page *p, struct str net_error)
     if (p->relay_err.code != ERR_OK)
         *err = p->relay_err;
     else
-        err_set(err, page_error_code(net_error), "%.*s: %.*s", STR_ARG(p->url.host), STR_ARG(net_error));
+        err_set(err, code_of(net_error), "%.*s: %.*s", STR_ARG(p->url.host), STR_ARG(net_error));
     if (err->code == ERR_TARGET_TLS && page_hop(p))
         page_hop(p)->certificate.error = arena_copy(p->options.arena, net_error);
     page_note(p, "%s", err->detail);

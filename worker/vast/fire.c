@@ -79,7 +79,6 @@ static void free_shot(struct shot *s)
     *s->link = s->next;
     if (s->next)
         s->next->link = s->link;
-    s->fire->running--;
     arena_finish(&s->arena);
     free(s);
 }
@@ -359,7 +358,6 @@ void fire_send(struct fire *f, const struct url *url, bool is_billing, void *own
     if (f->shots)
         f->shots->link = &s->next;
     f->shots = s;
-    f->running++;
     s->easy = curl_easy_init();
     if (!s->easy)
         abort();
@@ -371,9 +369,4 @@ void fire_send(struct fire *f, const struct url *url, bool is_billing, void *own
         s->result.err = err;
         end_soon(s, FIRE_FAILED);
     }
-}
-
-int fire_running(const struct fire *f)
-{
-    return f->running;
 }

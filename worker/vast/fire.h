@@ -101,7 +101,5 @@ void fire_give_up(struct fire *f, struct str host);
 
 /* Sends it; exactly one done follows. url as parsed from the expanded text; copied. */
 void fire_send(struct fire *f, const struct url *url, bool is_billing, void *owner);
-/* Requests under way. */
-int fire_running(const struct fire *f);
 
 #endif

@@ -43,7 +43,6 @@ struct fire {
     struct arena list_arena;
     struct allow_list allowed; /* empty until fire_set_allowed */
     struct shot *shots;
-    int running;
     bool is_stopped, is_closing;
     uv_timer_t soon; /* ends what was over before it began */
     int open_handles;
