@@ -169,7 +169,9 @@ def test_postgresql_dies_in_between(ads, worker, db, cluster):
         cluster.start()
         ads.settled()
         counts = collections.Counter(hit.url for hit in sink.hits())
-    for row in ads.rows():
+    rows = ads.rows()
+    assert len(rows) == 30 * len(PER_VIEW)
+    for row in rows:
         assert row["state"] in ("tracked", "unknown", "skipped"), row
         assert counts[key(row)] <= 1 or not row["is_billing"], row
         assert row["state"] != "tracked" or counts[key(row)] >= 1, row

@@ -292,7 +292,9 @@ def test_children_inherit_none_of_it(tmp_path, manager, db):
     settings, environment = serving("edge", tmp_path, db, farm.free_port())
     edge = manager.start("tracepool-edge", *settings, WATCHDOG_USEC=60_000_000, **environment)
     manager.hear("READY=1")
-    for pid in edge.children():
+    children = edge.children()
+    assert children
+    for pid in children:
         names = {e.split("=")[0] for e in pathlib.Path(f"/proc/{pid}/environ").read_text().split("\0")}
         assert not names & {"NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID"}
 
