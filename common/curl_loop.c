@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EVENTS_AT_ONCE = 64, TURNS_MAX = 4 };
+enum { EVENTS_AT_ONCE = 64, TURNS_MAX = 4, BLIND_MAX = 32, AGAIN_MS = 20 };
 
 struct curl_loop {
     uv_loop_t *loop;
@@ -23,10 +23,11 @@ struct curl_loop {
     uv_timer_t timer;
     uv_poll_t poll; /* of epoll_fd; both only with a multi */
     int epoll_fd;
-    long nsockets;  /* in the set; the loop goes on for their sake only */
-    int parked;     /* a socket still in the set that no transfer waits for; -1: none */
-    bool is_driven; /* libcurl is being called by us: */
-    bool is_due;    /* it wants to be called again at once */
+    long nsockets;                /* in the set; the loop goes on for their sake only */
+    int blind[BLIND_MAX], nblind; /* that the kernel would not watch: looked after every AGAIN_MS */
+    int parked;                   /* a socket still in the set that no transfer waits for; -1: none */
+    bool is_driven;               /* libcurl is being called by us: */
+    bool is_due;                  /* it wants to be called again at once */
     curl_loop_done_cb done;
     long connections, kept; /* 0: libcurl's own limits */
     int open_handles;
@@ -70,6 +71,13 @@ static void take_ended(struct curl_loop *c)
 
 static void on_timer(uv_timer_t *timer);
 
+/* Called too early, libcurl says again when: a timer that is due before need not be set anew. */
+static void call_within(struct curl_loop *c, uint64_t ms)
+{
+    if (!uv_is_active((uv_handle_t *)&c->timer) || uv_timer_get_due_in(&c->timer) > ms)
+        uv_timer_start(&c->timer, on_timer, ms, 0);
+}
+
 /* Where libcurl has closed it, the set has lost it already. */
 static void unpark(struct curl_loop *c)
 {
@@ -85,20 +93,21 @@ static void unpark(struct curl_loop *c)
  */
 static void drive(struct curl_loop *c, curl_socket_t fd, int flags)
 {
+    bool is_done;
     int running;
 
     c->is_driven = true;
-    curl_multi_socket_action(c->multi, fd, flags, &running);
+    is_done = curl_multi_socket_action(c->multi, fd, flags, &running) == CURLM_OK;
     take_ended(c);
     for (int turn = 1; c->multi && c->is_due && turn < TURNS_MAX; turn++) {
         c->is_due = false;
-        curl_multi_socket_action(c->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+        is_done &= curl_multi_socket_action(c->multi, CURL_SOCKET_TIMEOUT, 0, &running) == CURLM_OK;
         take_ended(c);
     }
     c->is_driven = false;
     unpark(c);
-    if (c->multi && c->is_due)
-        uv_timer_start(&c->timer, on_timer, 0, 0);
+    if (c->multi && (c->is_due || c->nblind || !is_done))
+        call_within(c, c->is_due ? 0 : AGAIN_MS);
     c->is_due = false;
 }
 
@@ -127,7 +136,13 @@ static void on_poll(uv_poll_t *poll, int status, int wanted)
 
 static void on_timer(uv_timer_t *timer)
 {
-    drive(container_of(timer, struct curl_loop, timer), CURL_SOCKET_TIMEOUT, 0);
+    struct curl_loop *c = container_of(timer, struct curl_loop, timer);
+
+    for (int i = c->nblind - 1; i >= 0 && c->multi; i--)
+        if (i < c->nblind)
+            drive(c, c->blind[i], CURL_CSELECT_IN | CURL_CSELECT_OUT);
+    if (c->multi)
+        drive(c, CURL_SOCKET_TIMEOUT, 0);
 }
 
 /*
@@ -154,11 +169,32 @@ static bool watch(struct curl_loop *c, curl_socket_t fd, int what, bool is_in_se
     return epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
+static void forget_blind(struct curl_loop *c, curl_socket_t fd)
+{
+    for (int i = 0; i < c->nblind; i++)
+        if (c->blind[i] == fd)
+            c->blind[i] = c->blind[--c->nblind];
+}
+
+/*
+ * The transfer goes on, more slowly. Refused (-1) libcurl would end every transfer that there is, each with a
+ * failure that is not its own.
+ */
+static int watch_blindly(struct curl_loop *c, curl_socket_t fd)
+{
+    if (c->nblind == BLIND_MAX)
+        return -1;
+    c->blind[c->nblind++] = fd;
+    call_within(c, AGAIN_MS);
+    return 0;
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned)
 {
     struct curl_loop *c = arg;
 
     (void)easy;
+    forget_blind(c, fd);
     if (what == CURL_POLL_REMOVE) {
         if (assigned && --c->nsockets == 0)
             uv_unref((uv_handle_t *)&c->poll);
@@ -166,7 +202,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *as
         return 0;
     }
     if (!watch(c, fd, what, assigned || fd == c->parked))
-        return -1;
+        return watch_blindly(c, fd);
     if (fd == c->parked)
         c->parked = -1;
     if (!assigned) {
@@ -177,7 +213,6 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *as
     return 0;
 }
 
-/* Called too early, libcurl says again when: a timer that is due before need not be set anew. */
 static int on_timeout_wish(CURLM *multi, long ms, void *arg)
 {
     struct curl_loop *c = arg;
@@ -185,10 +220,10 @@ static int on_timeout_wish(CURLM *multi, long ms, void *arg)
     (void)multi;
     if (ms == 0 && c->is_driven)
         c->is_due = true;
-    else if (ms < 0 || c->is_closing)
+    else if (c->is_closing || (ms < 0 && !c->nblind))
         uv_timer_stop(&c->timer);
-    else if (!uv_is_active((uv_handle_t *)&c->timer) || uv_timer_get_due_in(&c->timer) > (uint64_t)ms)
-        uv_timer_start(&c->timer, on_timer, (uint64_t)ms, 0);
+    else if (ms >= 0)
+        call_within(c, (uint64_t)ms);
     return 0;
 }
 
