@@ -32,11 +32,13 @@ enum {
     INSTANCES_MAX = 8, /* one that runs, and some that are on their way out */
     ENDING_POLL_MS = 10,
     LAST_ROUNDS = 300,
+    REMOVALS_MAX = 10,
 };
 
 struct instance {
     pid_t pid; /* and process group; 0: free */
     bool is_ending;
+    int removals; /* of its profile, tried in vain since the group was empty */
     char profile[64];
 };
 
@@ -58,9 +60,10 @@ static int remove_entry(const char *path, const struct stat *st, int kind, struc
     return 0;
 }
 
-static void remove_folder(const char *path)
+/* False when something of it is left. */
+static bool remove_folder(const char *path)
 {
-    nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    return nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS) == 0 && access(path, F_OK) != 0;
 }
 
 static bool make_folder(char *path, size_t size)
@@ -151,9 +154,14 @@ static pid_t start_chromium(char **words, const char *profile, int fds[2])
     }
     close(commands[0]);
     close(answers[1]);
+    if (pid < 0) {
+        close(commands[1]);
+        close(answers[0]);
+        return -EAGAIN;
+    }
     fds[0] = commands[1];
     fds[1] = answers[0];
-    return pid < 0 ? -EAGAIN : pid;
+    return pid;
 }
 
 /* --- being asked --------------------------------------------------------------------------------- */
@@ -223,6 +231,7 @@ static void serve_start(struct server *s, struct launcher_head *head, char *text
     }
     at->pid = pid;
     at->is_ending = false;
+    at->removals = 0;
     head->pid = pid;
     answer(s, head, fds);
     close(fds[0]);
@@ -275,12 +284,12 @@ static bool clean_up(struct server *s)
 
         if (!at->pid || !at->is_ending)
             continue;
-        if (kill(-at->pid, SIGKILL) == 0 || errno != ESRCH) {
+        if (!at->removals && (kill(-at->pid, SIGKILL) == 0 || errno != ESRCH))
             is_waiting = true;
-            continue;
-        }
-        remove_folder(at->profile);
-        at->pid = 0;
+        else if (!remove_folder(at->profile) && ++at->removals < REMOVALS_MAX)
+            is_waiting = true;
+        else
+            at->pid = 0;
     }
     return is_waiting;
 }
