@@ -250,6 +250,13 @@ bool conf_set(struct conf *conf, struct str section, struct str key, const char 
     return conf_set_value(conf, row, value, where, err);
 }
 
+bool conf_require_database(const struct conf *conf, struct err *err)
+{
+    return conf->database_url[0] || err_set(err, ERR_BAD_SETTING,
+                                            "database.url is not set: give it as DATABASE_URL, as a file by "
+                                            "TRACEPOOL_DATABASE_URL_FILE, or in the ini file");
+}
+
 void conf_finish(struct conf *conf)
 {
     conf_finish_named(conf);

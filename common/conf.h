@@ -3,7 +3,8 @@
  *
  * A row gives the field of `struct conf`, the default, the check, the environment name and the manual
  * (`--print-config`). The order of precedence: default < ini file < environment < option. An unknown
- * key, a bad unit or a value out of range stops the start and names the place and the allowed range.
+ * key, a bad unit or a value out of range stops the start and names the place and the allowed range. Only in
+ * the environment an unknown name is passed over: other programs have names there, too.
  *
  *     ini          [section] key = value
  *     environment  TRACEPOOL_SECTION_KEY=value
@@ -77,6 +78,8 @@ struct conf_cli {
  */
 NODISCARD bool conf_load(int *argc, char **argv, struct conf *out, struct conf_cli *cli, struct err *err);
 void conf_finish(struct conf *conf);
+/* For what can't do without a database: ERR_BAD_SETTING says where it is named. */
+NODISCARD bool conf_require_database(const struct conf *conf, struct err *err);
 
 /*
  * Wipes and removes the environment's entries that hold a secret (also what /proc/PID/environ shows of them).
@@ -93,7 +96,7 @@ struct str conf_shown_word(const char *word);
 /* The commented reference, as an ini file with the values in force; secrets are masked. */
 void conf_print(const struct conf *conf, FILE *to);
 
-/* The settings as `--section.key  default  what it is for` lines, for --help. */
+/* The settings under their heading, each as `--section.key  [default]` and what it is for, for --help. */
 void conf_print_options(FILE *to);
 
 /* CONF_GENERAL_MAP, one option a line. */

@@ -73,16 +73,12 @@ static bool is_setting_option(const char *arg)
 
 static bool load_option(struct conf *conf, const char *arg, struct err *err)
 {
-    struct str name = str_from(arg + 2), section, key;
+    struct str name = str_from(arg + 2), section;
     const char *equals = strchr(arg, '=');
-    char where[80];
 
     name.len = (size_t)(equals - arg - 2);
     str_cut(&name, '.', &section);
-    key = name;
-    snprintf(where, sizeof(where), "option --%.*s.%.*s", (int)(section.len > 30 ? 30 : section.len),
-             section.ptr, (int)(key.len > 30 ? 30 : key.len), key.ptr);
-    return conf_set(conf, section, key, equals + 1, CONF_FROM_OPTION, where, err);
+    return conf_set(conf, section, name, equals + 1, CONF_FROM_OPTION, "command line", err);
 }
 
 /* The ini file's name: --config FILE, --config=FILE, or TRACEPOOL_CONFIG. NULL when none was named. */

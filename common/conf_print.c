@@ -99,6 +99,7 @@ void conf_print_options(FILE *to)
 {
     struct conf conf;
 
+    fputs("\nSettings, each also as TRACEPOOL_SECTION_KEY in the environment:\n", to);
     conf_set_defaults(&conf);
     for (size_t i = 0; i < conf_nrows; i++) {
         fprintf(to, "  --%s.%s%s  [", conf_rows[i].section, conf_rows[i].key,

@@ -77,7 +77,7 @@ enum err_code {
 
 struct err {
     enum err_code code;
-    char detail[200]; /* what was tried and with what; never a secret; cut, always NUL-terminated */
+    char detail[256]; /* what was tried and with what; never a secret; cut, always NUL-terminated */
 };
 
 /* Sets code and detail; detail is printf-like. Returns false, so that `return err_set(...)` reads well. */

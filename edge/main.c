@@ -28,7 +28,6 @@ static void print_help(void)
     puts("tracepool-edge - answers clicks with a redirect at once, and keeps each for a trace\n\n"
          "    tracepool-edge [OPTION]...    serve until SIGTERM; SIGHUP reloads\n\nOptions:");
     conf_print_general(stdout);
-    puts("\nSettings, each also as TRACEPOOL_SECTION_KEY in the environment:\n");
     conf_print_options(stdout);
 }
 
@@ -43,10 +42,8 @@ static bool check(const struct conf *conf, struct err *err)
 {
     struct hits *hits;
 
-    if (!conf->database_url[0])
-        return err_set(err, ERR_BAD_SETTING,
-                       "no database: set DATABASE_URL, or database.url in the ini file");
-    if (!hits_create(conf, &(struct hits_parts){.feed = NULL}, &hits, err))
+    if (!conf_require_database(conf, err) ||
+        !hits_create(conf, &(struct hits_parts){.feed = NULL}, &hits, err))
         return false;
     hits_destroy(hits);
     return spool_dir_prepare(conf->edge_spool_dir, err);

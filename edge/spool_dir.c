@@ -23,13 +23,13 @@ bool spool_dir_prepare(const char *dir, struct err *err)
     struct stat st;
 
     if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-        return err_set(err, ERR_IO, "make %s: %s", dir, strerror(errno));
+        return err_set(err, ERR_IO, "edge.spool_dir: make %s: %s", dir, strerror(errno));
     if (stat(dir, &st) != 0)
-        return err_set(err, ERR_IO, "open %s: %s", dir, strerror(errno));
+        return err_set(err, ERR_IO, "edge.spool_dir: open %s: %s", dir, strerror(errno));
     if (!S_ISDIR(st.st_mode))
-        return err_set(err, ERR_IO, "%s: not a folder", dir);
+        return err_set(err, ERR_IO, "edge.spool_dir: %s: not a folder", dir);
     if (access(dir, R_OK | W_OK | X_OK) != 0)
-        return err_set(err, ERR_IO, "write to %s: %s", dir, strerror(errno));
+        return err_set(err, ERR_IO, "edge.spool_dir: write to %s: %s", dir, strerror(errno));
     return true;
 }
 

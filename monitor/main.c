@@ -17,15 +17,17 @@
 
 enum { RULES_BYTES = 1 << 18 };
 
-static void print_usage(FILE *to)
+static void print_help(void)
 {
-    fputs("usage: tracepool-monitor [OPTION]...            serve: snapshots, operator's API, metrics\n", to);
-#define PRINT(function, name, arguments, about, exits)                                                       \
-    fprintf(to, "       tracepool-monitor [OPTION]... %-9s %s: exit %s\n", name, about, exits);
+    puts("tracepool-monitor - snapshots and alerts, the operator's API, metrics, the dashboard\n\n"
+         "    tracepool-monitor [SETTING]...             serve until SIGTERM\n"
+         "    tracepool-monitor [SETTING]... VERB        do one thing\n\nVerbs:");
+#define PRINT(function, name, arguments, about, exits) printf("    %-9s %s: exit %s\n", name, about, exits);
     MONITOR_VERBS_MAP(PRINT)
 #undef PRINT
-    fputs("Options:\n", to);
-    conf_print_general(to);
+    puts("\nGeneral options:");
+    conf_print_general(stdout);
+    conf_print_options(stdout);
 }
 
 static bool is_server(int argc)
@@ -35,11 +37,7 @@ static bool is_server(int argc)
 
 static bool check_settings(const struct conf *conf, bool serves, struct err *err)
 {
-    if (!*conf->database_url)
-        return err_set(
-            err, ERR_BAD_SETTING,
-            "database.url is not set: give DATABASE_URL, TRACEPOOL_DATABASE_URL_FILE or an ini file");
-    return !serves || api_check_settings(conf, err);
+    return conf_require_database(conf, err) && (!serves || api_check_settings(conf, err));
 }
 
 static int print_rules(const struct conf *conf)
@@ -77,9 +75,8 @@ static int run(int argc, char **argv, const struct conf *conf)
     struct err err;
 
     if (argc > 2 || (argc == 2 && !verb)) {
-        fprintf(stderr, "tracepool-monitor: unknown argument %.*s\n",
+        fprintf(stderr, "tracepool-monitor: unknown argument %.*s; see tracepool-monitor --help\n",
                 STR_ARG(conf_shown_word(argv[argc > 2 ? 2 : 1])));
-        print_usage(stderr);
         return 2;
     }
     if (verb && verb->run == print_rules) /* the only one that needs no database */
@@ -108,8 +105,7 @@ int main(int argc, char **argv)
     if (cli.version) {
         printf("tracepool-monitor %s (schema %d)\n", TRACEPOOL_VERSION, TRACEPOOL_SCHEMA);
     } else if (cli.help) {
-        print_usage(stdout);
-        conf_print_options(stdout);
+        print_help();
     } else if (cli.print_config) {
         conf_print(&conf, stdout);
     } else {

@@ -67,12 +67,10 @@ static void print_help(FILE *to)
           "    tracepool-worker [SETTING]... VERB ...    do one thing\n\nVerbs:\n",
           to);
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-        fprintf(to, "    %-9s %-26s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].about);
+        fprintf(to, "    %-9s %-30s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].about);
     fputs("\nGeneral options:\n", to);
     conf_print_general(to);
-    fputs("    --dot                     print the life of a trace as a graphviz picture\n\n"
-          "Settings, each also as TRACEPOOL_SECTION_KEY in the environment:\n",
-          to);
+    fputs("    --dot                     print the life of a trace as a graphviz picture\n", to);
     conf_print_options(to);
 }
 
@@ -106,14 +104,6 @@ static bool is_consistent(const struct conf *conf, struct err *err)
     if (conf->browser_enabled && !launcher_check_user(conf->browser_user, err))
         return false;
     return has_good_sections(conf, err);
-}
-
-static bool has_database(const struct conf *conf)
-{
-    if (conf->database_url[0])
-        return true;
-    fputs("tracepool-worker: no database: set DATABASE_URL, or database.url in the ini file\n", stderr);
-    return false;
 }
 
 static int run_child(const struct conf *conf, const struct proc_child *me)
@@ -170,12 +160,10 @@ static int run_farm(const struct conf *conf, const struct proc_child *me, char *
 {
     struct err err;
 
-    if (!is_consistent(conf, &err)) {
+    if (!is_consistent(conf, &err) || !conf_require_database(conf, &err)) {
         fprintf(stderr, "tracepool-worker: %s\n", err.detail);
         return EXIT_USAGE;
     }
-    if (!has_database(conf))
-        return EXIT_USAGE;
     return me->is_child ? run_child(conf, me) : run_parent(conf, whole);
 }
 

@@ -228,16 +228,24 @@ static bool is_count(const char *text)
     return str_to_int(str_from(text), &n) && n >= 1 && n <= 100000;
 }
 
+static bool check_arguments(int argc, char **argv, struct err *err)
+{
+    if (argc != 3)
+        return err_set(err, ERR_BAD_INPUT, "which sizes? Give BATCH_SIZE MAX_CONCURRENT, 1 to 100000 each");
+    for (int i = 1; i < argc; i++)
+        if (!is_count(argv[i]))
+            return err_set(err, ERR_BAD_INPUT, "%s %s: must be a whole number from 1 to 100000",
+                           i == 1 ? "BATCH_SIZE" : "MAX_CONCURRENT", argv[i]);
+    return true;
+}
+
 int tool_run_batch(const struct conf *conf, int argc, char **argv)
 {
     struct batch_run b = {.conf = conf, .exit_code = EXIT_NO_ANSWER};
+    struct err err;
 
-    if (argc != 3 || !is_count(argv[1]) || !is_count(argv[2])) {
-        fputs("usage: tracepool-worker run-batch BATCH_SIZE MAX_CONCURRENT (1 to 100000 each)\n", stderr);
-        return EXIT_USAGE;
-    }
-    if (!conf->database_url[0]) {
-        fputs("tracepool-worker: no database: set DATABASE_URL, or database.url in the ini file\n", stderr);
+    if (!check_arguments(argc, argv, &err) || !conf_require_database(conf, &err)) {
+        fprintf(stderr, "tracepool-worker run-batch: %s\n", err.detail);
         return EXIT_USAGE;
     }
     b.size = argv[1];

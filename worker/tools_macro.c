@@ -4,6 +4,7 @@
 #include "worker/tools_vast.h"
 
 #include "common/arena.h"
+#include "common/conf.h"
 #include "common/json.h"
 #include "worker/vast_resolve.h"
 
@@ -127,46 +128,54 @@ static int answer_lines(void)
 
 /* --- for a person --------------------------------------------------------------------------------------- */
 
-static int usage(const char *what, const char *value)
+static int usage(const char *why)
 {
-    fprintf(stderr, "tracepool-worker macro: %s \"%s\"\n%s", what, value, USAGE);
+    fprintf(stderr, "tracepool-worker macro: %s\n%s", why, USAGE);
     return EXIT_USAGE;
 }
 
-/* Takes --mode or --set with its value at argv[*i]; false when it is not well-formed. */
-static bool take_option(char **argv, int left, int *i, struct request *r)
+static bool take_set(struct request *r, const char *value, struct err *err)
 {
-    struct str rest, name;
+    struct str rest = str_from(value), name;
 
-    if (left < 2)
-        return false;
-    rest = str_from(argv[*i + 1]);
-    if (strcmp(argv[*i], "--mode") == 0) {
-        if (!read_mode(rest, &r->mode))
-            return false;
-    } else if (strcmp(argv[*i], "--set") == 0) {
-        if (!str_cut(&rest, '=', &name) || !rest.ptr || !add_single(r, name, rest))
-            return false;
-    } else {
-        return false;
-    }
-    *i += 1;
-    return true;
+    if (!str_cut(&rest, '=', &name) || !rest.ptr)
+        return err_set(err, ERR_BAD_INPUT, "--set %.80s: must be NAME=VALUE", value);
+    return add_single(r, name, rest) ||
+           err_set(err, ERR_BAD_INPUT, "--set %.80s: more than %d values", value, MACROS_MAX);
+}
+
+/* --mode or --set with its value. */
+static bool take_option(struct request *r, const char *option, const char *value, struct err *err)
+{
+    bool is_mode = strcmp(option, "--mode") == 0;
+
+    if (!is_mode && strcmp(option, "--set") != 0)
+        return err_set(err, ERR_BAD_INPUT, "unknown option or second template: %.*s",
+                       STR_ARG(conf_shown_word(option)));
+    if (!value)
+        return err_set(err, ERR_BAD_INPUT, "%s needs a value", option);
+    if (!is_mode)
+        return take_set(r, value, err);
+    return read_mode(str_from(value), &r->mode) ||
+           err_set(err, ERR_BAD_INPUT, "--mode %.80s: must be leave or iab", value);
 }
 
 int tool_macro(int argc, char **argv)
 {
     struct request r = {.text = {NULL, 0}};
+    struct err err;
 
     if (argc == 2 && strcmp(argv[1], "--stdin") == 0)
         return answer_lines();
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "--", 2) != 0 && !r.text.ptr)
             r.text = str_from(argv[i]);
-        else if (!take_option(argv, argc - i, &i, &r))
-            return usage("this can't be read:", argv[i]);
+        else if (!take_option(&r, argv[i], argv[i + 1], &err))
+            return usage(err.detail);
+        else
+            i++;
     }
     if (!r.text.ptr)
-        return usage("which template? There is none after", argv[0]);
+        return usage("which template?");
     return print_expanded(&r) ? EXIT_SUCCESS : EXIT_NO;
 }

@@ -125,7 +125,7 @@ static void print_parameters(struct arena *a, struct str query)
 
     url_query_init(&it, query);
     for (struct str name, value; url_query_next(&it, a, &name, &value);) {
-        SCOPED(json_t) pair = json_pack("[oo]", json_from_str(name), json_from_str(value));
+        SCOPED(json_t) pair = json_packed("[oo]", json_from_str(name), json_from_str(value));
         SCOPED(char) name_text = json_dumps(json_array_get(pair, 0), JSON_ENCODE_ANY);
         SCOPED(char) value_text = json_dumps(json_array_get(pair, 1), JSON_ENCODE_ANY);
 
@@ -220,7 +220,7 @@ int tool_refresh(int argc, char **argv)
         return EXIT_USAGE;
     }
     if (!refresh_parse(str_from(argv[1]), &r)) {
-        printf("not a refresh\n");
+        printf("not a refresh: %s\n", argv[1]);
         return EXIT_NO;
     }
     if (r.url.ptr)

@@ -12,7 +12,7 @@
     X(tool_vast,       "vast",      "[OPTION]... FILE|URL|-",        "read a VAST document and find fault with it",         \
       "0 readable, and an ad was found; 1 not, 2 usage")                                                                    \
     X(verb_macro,      "macro",     "[--set NAME=VALUE]... TEMPLATE", "expand the macros of a tracking URL",                \
-      "0, 1 no such value, 2 usage")                                                                                        \
+      "0, 1 longer than a URL may be, 2 usage")                                                                             \
     X(verb_url,        "url",       "[--base URL] INPUT",            "read a URL as a browser would",                       \
       "0, 1 no URL, 2 usage")                                                                                               \
     X(verb_refresh,    "refresh",   "VALUE",                         "read the value of a Refresh header or meta refresh",  \

@@ -105,8 +105,10 @@ def test_an_external_entity_is_not_read():
     (["vast", "--proxy-file", "/nowhere.txt", "x.xml"], "/nowhere.txt"),
     (["vast", "--provider", "/nowhere.json", "x.xml"], "/nowhere.json: No such file"),
     (["vast", "--xsd", "/nowhere", HERE / "ads" / "linear.xml"], "folder of schemas /nowhere: No such file"),
-    (["macro", "--mode", "maybe", "x"], '"--mode"'),
-    (["macro", "--set", "NOVALUE", "x"], '"--set"'),
+    (["macro", "--mode", "maybe", "x"], "--mode maybe: must be leave or iab"),
+    (["macro", "--set", "NOVALUE", "x"], "--set NOVALUE: must be NAME=VALUE"),
+    (["macro", "x", "--set"], "--set needs a value"),
+    (["macro", "x", "y"], "second template: y"),
     (["macro"], "which template?"),
 ])
 def test_usage_errors_name_what_is_wrong(args, said):

@@ -98,6 +98,47 @@ static void complaints_name_place_value_and_range(void **state)
     }
 }
 
+/* The longest list of choices fits, behind the longest name of a place. */
+static void complaints_are_whole(void **state)
+{
+    struct conf conf;
+    const char *said;
+    (void)state;
+
+    setenv("TRACEPOOL_EDGE_REFERRER_POLICY", "unsafe-everything", 1);
+    said = load(&conf, NULL, NULL);
+    unsetenv("TRACEPOOL_EDGE_REFERRER_POLICY");
+    assert_non_null(said);
+    assert_non_null(strstr(said, "TRACEPOOL_EDGE_REFERRER_POLICY: "));
+    assert_non_null(strstr(said, "\"unsafe-everything\": allowed is off "));
+    assert_non_null(strstr(said, " unsafe-url"));
+}
+
+static void a_complaint_about_an_option_names_it_once(void **state)
+{
+    struct conf conf;
+    (void)state;
+
+    assert_string_equal(load(&conf, "--edge.children=0", NULL),
+                        "command line: edge.children = \"0\": allowed is 1 to 64 (a whole number)");
+}
+
+static void without_a_database_the_complaint_says_where_to_name_it(void **state)
+{
+    SCOPED_VALUE(conf) conf = {0};
+    struct err err;
+    (void)state;
+
+    assert_null(load(&conf, NULL, NULL));
+    assert_false(conf_require_database(&conf, &err));
+    assert_int_equal(err.code, ERR_BAD_SETTING);
+    assert_non_null(strstr(err.detail, "database.url "));
+    assert_non_null(strstr(err.detail, " DATABASE_URL"));
+    conf_finish(&conf);
+    assert_null(load_ini(&conf, "[database]\nurl = postgresql://db/x\n"));
+    assert_true(conf_require_database(&conf, &err));
+}
+
 static void sections_with_names_are_kept_as_lines(void **state)
 {
     static const char *const bad[][2] = {
@@ -306,6 +347,9 @@ int main(void)
         cmocka_unit_test(later_sources_win),
         cmocka_unit_test(units_are_read),
         cmocka_unit_test(complaints_name_place_value_and_range),
+        cmocka_unit_test(complaints_are_whole),
+        cmocka_unit_test(a_complaint_about_an_option_names_it_once),
+        cmocka_unit_test(without_a_database_the_complaint_says_where_to_name_it),
         cmocka_unit_test(sections_with_names_are_kept_as_lines),
         cmocka_unit_test(a_file_that_can_not_be_read_is_not_an_empty_one),
         cmocka_unit_test(a_line_that_inih_would_cut_is_refused),
