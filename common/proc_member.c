@@ -34,12 +34,19 @@ void proc_make_incarnation(char *out, size_t size, pid_t pid, int64_t wall_ms)
 
 /* --- starting --------------------------------------------------------------------------------- */
 
+/* Without it the program that is started would not know that it is a child, and begin children of its own. */
+static void set_text(const char *name, const char *value)
+{
+    if (setenv(name, value, 1) != 0)
+        abort();
+}
+
 static void set_int(const char *name, int value)
 {
     char text[16];
 
     snprintf(text, sizeof(text), "%d", value);
-    setenv(name, text, 1);
+    set_text(name, text);
 }
 
 static void hand_over_fds(const struct proc_options *options, int control)
@@ -52,7 +59,7 @@ static void hand_over_fds(const struct proc_options *options, int control)
         buf_printf(&list, "%s%d", i ? " " : "", options->fds[i]);
     }
     fcntl(control, F_SETFD, 0);
-    setenv(PROC_ENV_FDS, buf_cstr(&list), 1);
+    set_text(PROC_ENV_FDS, buf_cstr(&list));
 }
 
 /*
@@ -67,7 +74,7 @@ _Noreturn static void become_child(const struct proc_members *all, int slot, int
     proc_make_incarnation(incarnation, sizeof(incarnation), getpid(), wall_ms);
     set_int(PROC_ENV_SLOT, slot);
     set_int(PROC_ENV_CONTROL, control);
-    setenv(PROC_ENV_INCARNATION, incarnation, 1);
+    set_text(PROC_ENV_INCARNATION, incarnation);
     hand_over_fds(all->options, control);
     sigprocmask(SIG_SETMASK, &all->child_mask, NULL);
     execv("/proc/self/exe", all->options->argv);
