@@ -5,6 +5,7 @@
 
 #include "common/err.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 enum { TEXT_MAX = 64 * 1024 * 1024 };
@@ -63,6 +64,19 @@ json_t *json_from_str(struct str s)
     buf_init(&clean, TEXT_MAX);
     json_clean_utf8(s, &clean);
     value = json_stringn(buf_cstr(&clean), clean.len);
+    if (!value)
+        abort();
+    return value;
+}
+
+json_t *json_packed(const char *format, ...)
+{
+    json_t *value;
+    va_list args;
+
+    va_start(args, format);
+    value = json_vpack_ex(NULL, 0, format, args);
+    va_end(args);
     if (!value)
         abort();
     return value;

@@ -20,6 +20,8 @@ NODISCARD json_t *json_from_str(struct str s);
 /* The same, written into out as valid UTF-8 without NUL. */
 void json_clean_utf8(struct str s, struct buf *out);
 
+/* json_pack(), but never NULL: an object that lacks what it was to say would say something else. */
+NODISCARD json_t *json_packed(const char *format, ...);
 /* Sets object[key] = value and takes the reference over. */
 void json_put(json_t *object, const char *key, json_t *value);
 void json_put_str(json_t *object, const char *key, struct str value);

@@ -249,7 +249,8 @@ static struct batch *batch_create(struct monitor *m, struct httpd_conn *conn)
     if (!batch)
         abort();
     *batch = (struct batch){.next = m->batches.first, .monitor = m, .conn = conn};
-    batch->answer = json_pack("{s:i, s:i, s:i, s:[]}", "processed", 0, "succeeded", 0, "failed", 0, "errors");
+    batch->answer =
+        json_packed("{s:i, s:i, s:i, s:[]}", "processed", 0, "succeeded", 0, "failed", 0, "errors");
     m->batches.first = batch;
     if (m->batches.waiting++ == 0)
         uv_timer_start(&m->batches.poll, on_poll, POLL_MS, POLL_MS);

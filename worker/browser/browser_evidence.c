@@ -73,14 +73,14 @@ static void on_png(struct browser_job *job, const json_t *result, const struct e
 
 static void ask_for_png(struct browser_job *job)
 {
-    json_t *params = json_pack("{s:s}", "format", "png");
+    json_t *params = json_packed("{s:s}", "format", "png");
 
     job_ask(job, page_id_str(&job->page.session), "Page.captureScreenshot", params, on_png);
 }
 
 static void ask_for_jpeg(struct browser_job *job)
 {
-    json_t *params = json_pack("{s:s, s:i}", "format", "jpeg", "quality", JPEG_QUALITY);
+    json_t *params = json_packed("{s:s, s:i}", "format", "jpeg", "quality", JPEG_QUALITY);
 
     job_ask(job, page_id_str(&job->page.session), "Page.captureScreenshot", params, on_jpeg);
 }

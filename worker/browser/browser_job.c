@@ -204,7 +204,7 @@ static void on_target(struct browser_job *job, const json_t *result, const struc
 
     if (!take_id(job, result, err, "targetId", &job->target))
         return;
-    params = json_pack("{s:b}", "flatten", 1);
+    params = json_packed("{s:b}", "flatten", 1);
     json_put_str(params, "targetId", page_id_str(&job->target));
     ask_browser(job, "Target.attachToTarget", params, on_attached);
 }
@@ -218,7 +218,7 @@ static void on_context(struct browser_job *job, const json_t *result, const stru
         return on_disposed(job, result, err);
     if (!is_wanted)
         return job->phase == JOB_DONE ? dispose(job) : (void)0;
-    params = json_pack("{s:s, s:i, s:i}", "url", "about:blank", "width", 1280, "height", 800);
+    params = json_packed("{s:s, s:i, s:i}", "url", "about:blank", "width", 1280, "height", 800);
     json_put_str(params, "browserContextId", page_id_str(&job->context));
     ask_browser(job, "Target.createTarget", params, on_target);
 }
@@ -257,7 +257,7 @@ void job_open(struct browser_job *job)
     open_pass(job);
     job->has_context = true;
     b->counts.contexts++;
-    params = json_pack("{s:s, s:b}", "proxyBypassList", "<-loopback>", "disposeOnDetach", 1);
+    params = json_packed("{s:s, s:b}", "proxyBypassList", "<-loopback>", "disposeOnDetach", 1);
     json_put_str(params, "proxyServer", str_from(relay_address(b->relay)));
     ask_browser(job, "Target.createBrowserContext", params, on_context);
 }

@@ -42,13 +42,13 @@ bool page_check_request(struct page *p)
 
 static json_t *fetch_params(void)
 {
-    return json_pack("{s:b, s:[{s:s}, {s:s, s:s, s:s}]}", "handleAuthRequests", 1, "patterns", "urlPattern",
-                     "*", "urlPattern", "*", "resourceType", "Document", "requestStage", "Response");
+    return json_packed("{s:b, s:[{s:s}, {s:s, s:s, s:s}]}", "handleAuthRequests", 1, "patterns", "urlPattern",
+                       "*", "urlPattern", "*", "resourceType", "Document", "requestStage", "Response");
 }
 
 static json_t *attach_params(void)
 {
-    return json_pack("{s:b, s:b, s:b}", "autoAttach", 1, "waitForDebuggerOnStart", 1, "flatten", 1);
+    return json_packed("{s:b, s:b, s:b}", "autoAttach", 1, "waitForDebuggerOnStart", 1, "flatten", 1);
 }
 
 static json_t *agent_params(const struct page *p)
@@ -61,7 +61,7 @@ static json_t *agent_params(const struct page *p)
 
 static json_t *download_params(const struct page *p)
 {
-    json_t *params = json_pack("{s:s, s:b}", "behavior", "deny", "eventsEnabled", 1);
+    json_t *params = json_packed("{s:s, s:b}", "behavior", "deny", "eventsEnabled", 1);
 
     json_put_str(params, "browserContextId", page_id_str(&p->context));
     return params;
@@ -130,7 +130,7 @@ void page_prepare_tab(struct page *p)
         {page_id_str(&p->session), "Page.enable", NULL, on_prepared},
         {page_id_str(&p->session), "Network.enable", NULL, on_prepared},
         {page_id_str(&p->session), "Inspector.enable", NULL, on_prepared},
-        {page_id_str(&p->session), "Network.setBypassServiceWorker", json_pack("{s:b}", "bypass", 1),
+        {page_id_str(&p->session), "Network.setBypassServiceWorker", json_packed("{s:b}", "bypass", 1),
          on_prepared},
         {page_id_str(&p->session), "Target.setAutoAttach", attach_params(), on_prepared},
         {page_id_str(&p->session), "Emulation.setUserAgentOverride", agent_params(p), on_prepared},
@@ -177,8 +177,8 @@ void page_settle(struct page *p, const char *policy)
 {
     p->grants_open++;
     page_command(p, page_id_str(&p->session), "Emulation.setVirtualTimePolicy",
-                 json_pack("{s:s, s:I, s:i}", "policy", policy, "budget", (json_int_t)p->options.settle_ms,
-                           "maxVirtualTimeTaskStarvationCount", STARVATION_TASKS),
+                 json_packed("{s:s, s:I, s:i}", "policy", policy, "budget", (json_int_t)p->options.settle_ms,
+                             "maxVirtualTimeTaskStarvationCount", STARVATION_TASKS),
                  on_granted);
 }
 

@@ -259,8 +259,8 @@ static void on_dialog(struct page *p, const json_t *params)
     struct str type = json_get_str(params, "type", STR("")), text = json_get_str(params, "message", STR(""));
 
     page_note(p, "%.*s: %.*s", STR_ARG(type), STR_ARG(str_slice(text, 0, 200)));
-    page_command(p, page_id_str(&p->session), "Page.handleJavaScriptDialog", json_pack("{s:b}", "accept", 1),
-                 NULL);
+    page_command(p, page_id_str(&p->session), "Page.handleJavaScriptDialog",
+                 json_packed("{s:b}", "accept", 1), NULL);
 }
 
 static void on_crashed(struct page *p, const json_t *params)
