@@ -11,6 +11,22 @@ static const char *const VISIBLE[] = {[DECIDE_VISIBLE_NONE] = "none",
                                       [DECIDE_VISIBLE_FOLLOWED] = "followed",
                                       [DECIDE_VISIBLE_REFUSED] = "refused"};
 
+static bool has_debug(struct str query)
+{
+    for (struct str rest = query, piece; str_cut(&rest, '&', &piece);)
+        if (str_equal(str_slice(piece, 0, str_find(piece, 0, '=')), STR("debug")))
+            return true;
+    return false;
+}
+
+bool explain_is_asked(const struct httpd_head *head, struct str token)
+{
+    struct str sent = httpd_header(head, STR("Authorization")), scheme = STR("Bearer ");
+
+    return token.len && has_debug(head->query) && str_starts_nocase(sent, scheme) &&
+           str_equal_secret(str_slice(sent, scheme.len, sent.len), token);
+}
+
 static void put_text(json_t *object, const char *key, struct str text)
 {
     json_put(object, key, text.len ? json_from_str(text) : json_null());

@@ -14,6 +14,7 @@
 #include "edge/click.h"
 #include "edge/clock.h"
 #include "edge/explain.h"
+#include "edge/purpose.h"
 #include "edge/visit.h"
 
 #include <stdio.h>
@@ -36,6 +37,7 @@ struct hits {
     struct arena arena; /* holds the fallback */
     struct str fallback;
     char policy[POLICY_MAX]; /* a header line, or empty */
+    bool redirects_unkept;   /* edge.on_total_loss = redirect */
     uint64_t chance;
     struct decision decision; /* of the click at hand; reused, as the three below */
     struct arena scratch;
@@ -64,7 +66,7 @@ struct hit {
     const struct httpd_request *request;
     enum hit_path path;
     struct visit visit;
-    const char *not_a_click; /* "head", "prefetch", or NULL: it is one */
+    const char *not_a_click; /* of purpose.h */
 };
 
 /* ---- answers ---- */
@@ -126,7 +128,7 @@ static void redirect_unkept(struct waiting *w)
 static void on_kept(struct keep_click *click, bool is_kept)
 {
     struct waiting *w = container_of(click, struct waiting, keep);
-    bool redirects = is_kept || w->hits->conf->edge_on_total_loss[2] == 'd'; /* redirect, not refuse */
+    bool redirects = is_kept || w->hits->redirects_unkept;
     const struct httpd_request *request = httpd_request(w->conn);
 
     visit_end(&w->hits->visits, w->key, &w->id, is_kept);
@@ -182,37 +184,6 @@ static struct waiting *wait_for(const struct hit *hit, const struct uuid *id, co
 
 /* ---- the request ---- */
 
-static bool contains_nocase(struct str value, const char *word)
-{
-    struct str needle = str_from(word);
-
-    for (size_t i = 0; i + needle.len <= value.len; i++)
-        if (str_equal_nocase(str_slice(value, i, i + needle.len), needle))
-            return true;
-    return false;
-}
-
-static bool names_a_purpose(struct str name)
-{
-    static const struct str headers[] = {STR("Sec-Purpose"), STR("Purpose"), STR("X-Purpose"), STR("X-Moz")};
-
-    for (size_t i = 0; i < ARRAY_LEN(headers); i++)
-        if (str_equal_nocase(name, headers[i]))
-            return true;
-    return false;
-}
-
-bool hit_is_prefetch(const struct httpd_head *head)
-{
-    static const char *const words[] = {"prefetch", "preview", "prerender"};
-
-    for (int i = 0; i < head->nheaders; i++)
-        for (size_t w = 0; names_a_purpose(head->headers[i].name) && w < ARRAY_LEN(words); w++)
-            if (contains_nocase(head->headers[i].value, words[w]))
-                return true;
-    return false;
-}
-
 /* splitmix64: which of an offer's URLs comes next need not be secret, only fair. */
 static uint32_t next_chance(struct hits *h)
 {
@@ -234,13 +205,11 @@ static void count_decision(const struct hit *hit, const struct decision *d)
         metrics_add(METRIC_EDGE_FALLBACKS, 1);
 }
 
-static void count_skipped(const char *reason)
+static enum metric skip_metric(const char *reason)
 {
-    if (reason)
-        metrics_add(*reason == 'd'   ? METRIC_EDGE_SKIPPED_DUPLICATE
-                    : *reason == 'r' ? METRIC_EDGE_SKIPPED_RATE
-                                     : METRIC_EDGE_SKIPPED_BOT,
-                    1);
+    if (strcmp(reason, "duplicate") == 0)
+        return METRIC_EDGE_SKIPPED_DUPLICATE;
+    return strcmp(reason, "rate") == 0 ? METRIC_EDGE_SKIPPED_RATE : METRIC_EDGE_SKIPPED_BOT;
 }
 
 static void write_click(const struct hit *hit, const struct uuid *id, int64_t now_ms, const char *skip_reason)
@@ -276,7 +245,8 @@ static void keep(struct hit *hit)
     if (!skip_reason) {
         visit_judge(&h->visits, hit->request->head, &h->decision, &id, &hit->visit);
         skip_reason = hit->visit.skip_reason;
-        count_skipped(skip_reason);
+        if (skip_reason)
+            metrics_add(skip_metric(skip_reason), 1);
     }
     write_click(hit, &id, now_ms, skip_reason);
     if (h->payload.is_full) {
@@ -322,29 +292,11 @@ static void answer(struct hit *hit)
         refuse(hit->conn, status, decide_message(d->outcome));
         return;
     }
-    metrics_add(hit->not_a_click[0] == 'h' ? METRIC_EDGE_HEADS : METRIC_EDGE_PREFETCHES, 1);
+    metrics_add(hit->request->head->method == HTTPD_HEAD ? METRIC_EDGE_HEADS : METRIC_EDGE_PREFETCHES, 1);
     httpd_respond(hit->conn, 302, buf_str(&h->headers), STR(""));
 }
 
 /* ---- the operator asks ---- */
-
-static bool has_debug(struct str query)
-{
-    for (struct str rest = query, piece; str_cut(&rest, '&', &piece);)
-        if (str_equal(str_slice(piece, 0, str_find(piece, 0, '=')), STR("debug")))
-            return true;
-    return false;
-}
-
-/* `debug` means something to those only who have the token; for all others it is a parameter as any. */
-static bool is_operator(const struct hits *h, const struct httpd_head *head)
-{
-    struct str token = str_from(h->conf->edge_debug_token), sent = httpd_header(head, STR("Authorization"));
-    struct str scheme = STR("Bearer ");
-
-    return token.len && has_debug(head->query) && str_starts_nocase(sent, scheme) &&
-           str_equal_secret(str_slice(sent, scheme.len, sent.len), token);
-}
 
 static void explain(struct hit *hit)
 {
@@ -372,23 +324,16 @@ static struct decide_env surroundings(struct hits *h, const struct visit *visit)
     };
 }
 
-static const char *not_a_click(const struct httpd_head *head)
-{
-    if (head->method == HTTPD_HEAD)
-        return "head";
-    return hit_is_prefetch(head) ? "prefetch" : NULL;
-}
-
 void hit_handle(struct hits *h, enum hit_path path, struct httpd_conn *conn,
                 const struct httpd_request *request)
 {
     struct hit hit = {.hits = h, .conn = conn, .request = request, .path = path};
     struct decide_env env;
 
-    hit.not_a_click = not_a_click(request->head);
+    hit.not_a_click = purpose_not_a_click(request->head);
     visit_read(&h->visits, request, &hit.visit);
     env = surroundings(h, &hit.visit);
-    env.is_debug = is_operator(h, request->head);
+    env.is_debug = explain_is_asked(request->head, str_from(h->conf->edge_debug_token));
     decide(&env, &h->scratch, request->head->query, &h->decision);
     if (env.is_debug)
         explain(&hit);
@@ -431,6 +376,7 @@ bool hits_create(const struct conf *conf, const struct hits_parts *parts, struct
     buf_init(&h->headers, HEADERS_MAX);
     if (getrandom(&h->chance, sizeof(h->chance), 0) != sizeof(h->chance))
         abort();
+    h->redirects_unkept = strcmp(conf->edge_on_total_loss, "redirect") == 0;
     if (strcmp(conf->edge_referrer_policy, "off") != 0)
         snprintf(h->policy, sizeof(h->policy), "Referrer-Policy: %s\r\n", conf->edge_referrer_policy);
     if (!read_fallback(h, err) || !visits_init(&h->visits, conf, parts->seen, err)) {

@@ -34,7 +34,4 @@ void hits_destroy(struct hits *hits);
 void hit_handle(struct hits *hits, enum hit_path path, struct httpd_conn *conn,
                 const struct httpd_request *request);
 
-/* Whether the request only prepares for a visit that may never come (prefetch, preview, prerender). */
-bool hit_is_prefetch(const struct httpd_head *head);
-
 #endif

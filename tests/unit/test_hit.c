@@ -9,6 +9,7 @@
 #include "edge/click.h"
 #include "edge/decide.h"
 #include "edge/hit.h"
+#include "edge/purpose.h"
 #include "edge/trust.h"
 
 #include <arpa/inet.h>
@@ -347,7 +348,7 @@ static bool is_prefetch(const char *header)
     snprintf(text, sizeof(text), "GET /x HTTP/1.1\r\nHost: h\r\n%s\r\n\r\n", header);
     assert_int_equal(httpd_parse_head(str_from(text), sizeof(text), 0, &head, &status, &why),
                      HTTPD_PARSE_DONE);
-    return hit_is_prefetch(&head);
+    return purpose_not_a_click(&head) != NULL;
 }
 
 static void test_prefetch(void **state)

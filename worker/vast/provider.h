@@ -2,7 +2,7 @@
  * provider.h - an ad server with ways of its own, as data: how its tags are requested, which macros they
  * know, which of its events are worth a line in the log, and what else its documents hold.
  *
- * As JSON: a file for the verb, a row of vast_providers, or what conf_providers.h makes of a section of the
+ * As JSON: a file for the verb, a row of vast_providers, or what vast_rules.h makes of a section of the
  * ini; the names are the same everywhere, and so is the judge, vast_provider_read:
  *
  *     {"provider": "acme", "base_url": "https://ads.acme.test/vast?v=4", "is_active": true,
