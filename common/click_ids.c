@@ -38,7 +38,8 @@ static const struct {
 };
 /* clang-format on */
 
-/* Where the ids of a letter are: the question is asked of every parameter of every click, and most are none.
+/*
+ * Where the ids of a letter are: the question is asked of every parameter of every click, and most are none.
  */
 static struct {
     uint8_t from, to;

@@ -289,8 +289,10 @@ curl_socket_t curl_loop_open(const struct curl_sockaddr *address, int *failure)
     return CURL_SOCKET_BAD;
 }
 
-/* libcurl's errno is the last one of the handle, perhaps of an earlier transfer: it counts only where a
- * connection has failed. */
+/*
+ * libcurl's errno is the last one of the handle, perhaps of an earlier transfer: it counts only where a
+ * connection has failed.
+ */
 int curl_loop_exhausted(CURL *easy, CURLcode code, int failure)
 {
     long error = 0;

@@ -55,8 +55,10 @@ void curl_loop_limit(struct curl_loop *c, long connections, long kept);
 
 /* Starts the transfer; done is never called from within. Uses CURLOPT_PRIVATE. False when libcurl refuses. */
 NODISCARD bool curl_loop_add(struct curl_loop *c, CURL *easy, void *arg);
-/* Why it did, right after: this machine has run out of descriptors or the like, or ERR_INTERNAL. Returns
- * false. */
+/*
+ * Why it did, right after: this machine has run out of descriptors or the like, or ERR_INTERNAL. Returns
+ * false.
+ */
 bool curl_loop_refuse(struct err *err, struct str host);
 /* Stops it, or takes out what has ended. The handle stays the caller's. */
 void curl_loop_remove(struct curl_loop *c, CURL *easy);

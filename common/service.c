@@ -34,7 +34,8 @@ static struct {
 
 /* ---- what the environment says ---- */
 
-/* "/path", or "@name" of the abstract namespace. Other families (vsock) are for virtual machines as a whole.
+/*
+ * "/path", or "@name" of the abstract namespace. Other families (vsock) are for virtual machines as a whole.
  */
 static void open_notify(struct str path)
 {

@@ -32,8 +32,10 @@ static void put_clean(struct buf *out, struct str s)
     buf_append_str(out, str_slice(s, done, s.len));
 }
 
-/* Bytes that stand in a JSON string as they are: visible ASCII and blanks, but for the quote and the
- * backslash. */
+/*
+ * Bytes that stand in a JSON string as they are: visible ASCII and blanks, but for the quote and the
+ * backslash.
+ */
 static const bool is_plain[256] = {[' '] = true, ['!'] = true, ['#' ... '['] = true, [']' ... '~'] = true};
 
 static bool all_plain(struct str s)

@@ -72,7 +72,8 @@ static void release_if_over(struct keep_click *c)
         c->release(c);
 }
 
-/* Its fate is known, or its time is up. In a statement that is under way its bytes are not needed any more.
+/*
+ * Its fate is known, or its time is up. In a statement that is under way its bytes are not needed any more.
  */
 static void finish(struct keep_click *c, bool is_kept)
 {

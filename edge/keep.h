@@ -43,7 +43,8 @@ struct keep_click {
     bool is_answered;
 };
 
-/* spool, pg (with the queries of edge/queries.h) and incarnation (named in spool_quarantine) must outlive it.
+/*
+ * spool, pg (with the queries of edge/queries.h) and incarnation (named in spool_quarantine) must outlive it.
  */
 struct keep *keep_create(uv_loop_t *loop, struct spool *spool, struct pg *pg, const char *incarnation);
 void keep_add(struct keep *keep, struct keep_click *click);

@@ -178,7 +178,8 @@ static void take_meeting(struct spool *s, struct spool_job *job)
     job->nback = 0;
 }
 
-/* Busy until all of it is taken: who hears of it may ask for the next job, which must not mix with this one.
+/*
+ * Busy until all of it is taken: who hears of it may ask for the next job, which must not mix with this one.
  */
 static void on_job_done(uv_work_t *work, int status)
 {
@@ -231,8 +232,10 @@ static bool needs_note(const struct spool_segment *seg)
     return seg->is_rewound || seg->noted != seg->at;
 }
 
-/* What was rewound comes first: until the files say so, the folder must not say that we know the new
- * database. */
+/*
+ * What was rewound comes first: until the files say so, the folder must not say that we know the new
+ * database.
+ */
 static void plan_note(struct spool *s, struct spool_job *job)
 {
     for (struct spool_segment *seg = s->first; seg; seg = seg->next)

@@ -62,9 +62,9 @@ static json_t *as_pagerduty(const struct conf *conf, const json_t *notice)
     return body;
 }
 
-/* ---- Slack: three characters have to be written as entities,
- * https://api.slack.com/reference/surfaces/formatting ---- */
+/* ---- Slack ---- */
 
+/* Three characters have to be written as entities: https://api.slack.com/reference/surfaces/formatting */
 static void put_slack_text(struct buf *out, struct str text)
 {
     for (size_t i = 0; i < text.len; i++) {

@@ -33,7 +33,8 @@ struct ads {
     struct vast_xsd *xsd; /* NULL without vast.xsd_dir */
 };
 
-/* Ends the process when the ini's providers make no sense: whoever starts it has judged them (vast_rules.h).
+/*
+ * Ends the process when the ini's providers make no sense: whoever starts it has judged them (vast_rules.h).
  */
 void ads_init(struct ads *ads, uv_loop_t *loop, const struct conf *conf);
 /* Resolutions must have ended. */

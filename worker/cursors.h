@@ -1,10 +1,9 @@
 /*
  * cursors.h - where to go on in each country's queue and pool.
  *
- * Dead index entries gather at the left end of a queue; a claim that starts where the last one stopped
- * does not wade through them. Positions are timestamps that PostgreSQL
- * gave and only it reads, so they are text here. They are a hint: what lies behind them is found by the
- * full scans.
+ * Dead index entries gather at the left end of a queue; a claim that starts where the last one stopped does
+ * not wade through them. Positions are timestamps that PostgreSQL gave and only it reads, so they are text
+ * here. They are a hint: what lies behind them is found by the full scans.
  */
 #ifndef TRACEPOOL_WORKER_CURSORS_H
 #define TRACEPOOL_WORKER_CURSORS_H

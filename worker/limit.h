@@ -66,8 +66,10 @@ struct limit_browser {
 /* Traces that may be claimed while so many are held. *by is what makes it 0, and LIMIT_NONE otherwise. */
 int limit_room(const struct limit *l, int running, struct limit_browser browser, enum limit_by *by);
 
-/* The same for traces that will not need the browser: none when those that wait for it take more than half of
- * the slots. */
+/*
+ * The same for traces that will not need the browser: none when those that wait for it take more than half of
+ * the slots.
+ */
 int limit_room_around(const struct limit *l, int running, struct limit_browser browser);
 
 /* Seen since the last look: work was held back by this. */

@@ -51,7 +51,8 @@ struct browser_counts modes_browser_counts(const struct modes *m);
 /* A browser would take a trace at once, without keeping another one waiting. */
 bool modes_has_room(const struct modes *m);
 
-/* A page that HTTP found sufficient (http_sufficient): the only kind on which a browser might have seen more.
+/*
+ * A page that HTTP found sufficient (http_sufficient): the only kind on which a browser might have seen more.
  */
 bool modes_may_miss(const struct trace_result *http);
 

@@ -39,7 +39,8 @@ static int escaped_unit(const char *s)
     return unit;
 }
 
-/* Half of a surrogate pair becomes U+FFFD, as where a browser takes a string; jansson would refuse the line.
+/*
+ * Half of a surrogate pair becomes U+FFFD, as where a browser takes a string; jansson would refuse the line.
  */
 static void replace_lone_surrogates(char *line)
 {

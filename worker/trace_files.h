@@ -18,7 +18,8 @@ struct trace_files {
  */
 NODISCARD bool trace_files_open(struct trace_files *files, const struct trace_args *args);
 
-/* Writes and closes them. False when something is missing in the end, which has been said on standard error.
+/*
+ * Writes and closes them. False when something is missing in the end, which has been said on standard error.
  */
 NODISCARD bool trace_files_write(struct trace_files *files, const struct trace_args *args,
                                  const struct trace_result *result);

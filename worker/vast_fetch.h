@@ -40,7 +40,8 @@ struct vast_fetcher;
 struct vast_session;
 
 struct vast_fetcher *vast_fetcher_create(uv_loop_t *loop);
-/* Sessions must have ended. on_closed (may be NULL) when the last handle of the loop is gone. Accepts NULL.
+/*
+ * Sessions must have ended. on_closed (may be NULL) when the last handle of the loop is gone. Accepts NULL.
  */
 void vast_fetcher_destroy(struct vast_fetcher *f, void (*on_closed)(void *arg), void *arg);
 

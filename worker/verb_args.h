@@ -25,14 +25,16 @@ NODISCARD bool verb_option_value(const char *name, bool has_value, char **argv, 
 /* For a word that is none of the options; always false. */
 bool verb_no_option(const char *word, struct err *err);
 
-/* --proxy: a copy in the arena. The value is overwritten in argv: the process list shows that to everybody.
+/*
+ * --proxy: a copy in the arena. The value is overwritten in argv: the process list shows that to everybody.
  */
 NODISCARD bool verb_take_proxy(struct arena *a, char *value, struct str *out, struct err *err);
 
 /* --proxy-file. */
 NODISCARD bool verb_take_proxy_file(struct arena *a, const char *path, struct str *out, struct err *err);
 
-/* What was taken, or else the environment's TRACEPOOL_PROXY, as a proxy; *out stays as it is without either.
+/*
+ * What was taken, or else the environment's TRACEPOOL_PROXY, as a proxy; *out stays as it is without either.
  */
 NODISCARD bool verb_read_proxy(struct arena *a, struct str taken, struct trace_proxy *out, struct err *err);
 

@@ -36,8 +36,10 @@ static enum pg_event refused(struct pg *pg, const char *what)
     return PG_EV_FAIL;
 }
 
-/* A primary that became a standby, or a server that was told to take no writes: another one may, or this one
- * later. */
+/*
+ * A primary that became a standby, or a server that was told to take no writes: another one may, or this one
+ * later.
+ */
 static enum pg_event judge_answer(struct pg *pg)
 {
     if (!pg->result || !pg_is_error(pg->result) || !sqlstate_starts(pg->result, "25006"))

@@ -230,13 +230,17 @@ static void put_keepalive(struct pg_params *p, const struct pg_target *t, int64_
         put_number(p, "connect_timeout", (connect_timeout_ms + 999) / 1000);
 }
 
-/* The same for the server, which by default keeps the session of a host that vanished for two hours: so long
- * its name stands in pg_stat_activity, and whoever asks there takes it for alive. */
+/*
+ * The same for the server, which by default keeps the session of a host that vanished for two hours: so long
+ * its name stands in pg_stat_activity, and whoever asks there takes it for alive.
+ */
 static const char server_keepalives[] = " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2"
                                         " -c tcp_keepalives_count=3 -c tcp_user_timeout=10000";
 
-/* Our queries touch few rows; compiling one takes longer than it does, and PostgreSQL judges by estimates.
- * What the operator's URL says comes later and wins. */
+/*
+ * Our queries touch few rows; compiling one takes longer than it does, and PostgreSQL judges by estimates.
+ * What the operator's URL says comes later and wins.
+ */
 static const char no_jit[] = "-c jit=off ";
 
 static void put_addresses(struct pg_params *p, const struct pg_target *t, const struct pg_address *addresses,

@@ -223,8 +223,10 @@ void pg_wire_idle(struct pg *pg)
 
 /* ---- answers ---- */
 
-/* Keeps the first error, else the last result, and the one before; nresults counts up to the one that is
- * kept. */
+/*
+ * Keeps the first error, else the last result, and the one before; nresults counts up to the one that is
+ * kept.
+ */
 static void keep(struct pg *pg, PGresult *res)
 {
     if (pg->result && pg_is_error(pg->result)) {

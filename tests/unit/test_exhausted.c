@@ -81,8 +81,10 @@ static void a_full_table_of_descriptors_is_noticed(void **state)
     close(fd);
 }
 
-/* A socket that could not be had is told by whoever wanted it; only a connection that failed can be due to
- * that. */
+/*
+ * A socket that could not be had is told by whoever wanted it; only a connection that failed can be due to
+ * that.
+ */
 static void a_transfer_ends_by_it_only_where_it_had_to_connect(void **state)
 {
     CURL *easy = curl_easy_init();

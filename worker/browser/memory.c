@@ -28,7 +28,8 @@ static bool is_in_group(const char *pid, pid_t group)
     return behind && sscanf(behind + 1, " %c %d %d", &state, &parent, &of) == 3 && of == group;
 }
 
-/* Adds what a process has for itself; files are mapped by all of the group, and most by the largest mapper.
+/*
+ * Adds what a process has for itself; files are mapped by all of the group, and most by the largest mapper.
  */
 static void add_process(const char *pid, int64_t *own_kb, int64_t *files_kb)
 {

@@ -76,7 +76,8 @@ static bool end_with_bad_location(struct page *p, const struct err *why)
     return false;
 }
 
-/* As Chromium words its own redirect of a host that wants https; what it was is known with the next request.
+/*
+ * As Chromium words its own redirect of a host that wants https; what it was is known with the next request.
  */
 static bool may_be_own(struct page *p, const struct url *to)
 {

@@ -67,8 +67,10 @@ static inline bool dom_is(const struct dom_node *node, const char *name)
 /* The first child element of that name, or NULL; parent may be NULL. */
 const struct dom_node *dom_child(const struct dom_node *parent, const char *name);
 
-/* The element's trimmed text, copied; ptr NULL when it is empty or node is NULL. Passing the arena's ceiling
- * is noticed at the end by arena.is_full. */
+/*
+ * The element's trimmed text, copied; ptr NULL when it is empty or node is NULL. Passing the arena's ceiling
+ * is noticed at the end by arena.is_full.
+ */
 struct str dom_text(struct arena *a, const struct dom_node *node);
 /* The attribute's trimmed value, copied; ptr NULL when it is absent or empty. */
 struct str dom_attribute(struct arena *a, const struct dom_node *node, const char *name);

@@ -44,7 +44,8 @@ enum vast_code {
 struct vast_resolver_options {
     int max_wrappers; /* in one chain */
     int max_fetches;  /* in all: pods of wrappers multiply */
-    /* Leave the rest of a buffet alone when one of its ads was found: each fetch may count as an ad request.
+    /*
+     * Leave the rest of a buffet alone when one of its ads was found: each fetch may count as an ad request.
      */
     bool is_first_only;
     bool keep_source; /* the first document's bytes stay in the arena, as result.source_bytes */

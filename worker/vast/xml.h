@@ -17,8 +17,10 @@ enum {
         XML_PARSE_NONET | XML_PARSE_NOCDATA | XML_PARSE_COMPACT | XML_PARSE_NOERROR | XML_PARSE_NOWARNING
 };
 
-/* The tree of a well-formed document without a DOCTYPE, repaired if need be; NULL for others. Caller frees
- * it. */
+/*
+ * The tree of a well-formed document without a DOCTYPE, repaired if need be; NULL for others. Caller frees
+ * it.
+ */
 xmlDoc *xml_read(struct str bytes);
 
 #endif
