@@ -169,15 +169,16 @@ SELECT v.cid || ': ' || v.n || ' visits, ' || count(a.*) || ' attempts'
 HAVING v.n > count(a.*) * CASE WHEN c.offer IN ('js', 'browser') THEN 2 ELSE 1 END;
 
 -- rule: never_seen
--- What is completed has been at the target, unless the proxy made the page up, or took its refusal (407) back before it was asked
--- whether it meant it.
+-- What is completed has been at the target, unless the proxy made the page up, or refused it (407) and had another mood when it was
+-- asked, without a click id, whether it meant that.
 SELECT r.cid
   FROM proof.requests r
  WHERE r.status = 'completed'
    AND NOT EXISTS (SELECT FROM proof.visits v WHERE v.cid = r.cid)
    AND NOT EXISTS (SELECT FROM proof.passages g WHERE g.cid = r.cid AND g.how LIKE 'lie%')
    AND NOT EXISTS (SELECT FROM proof.passages g
-                     JOIN proof.faults f ON f.name = 'proxies-refuse' AND g.opened BETWEEN f.ended - interval '5 s' AND f.ended + interval '1 s'
+                     JOIN proof.passages asked ON asked."user" = g."user" AND asked.cid = '' AND asked.how <> 'refuse'
+                                              AND asked.opened BETWEEN g.opened AND g.opened + interval '5 s'
                     WHERE g.cid = r.cid AND g.how = 'refuse');
 
 -- rule: billed_twice

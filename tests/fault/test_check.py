@@ -187,7 +187,9 @@ def test_a_proxy_that_takes_its_refusal_back_is_not_seen_through(cursor):
     cursor.execute(PLANTS["never_seen"])
     cursor.execute(f"UPDATE proof.passages SET how = 'refuse', opened = {on(11.5)} WHERE cid = 'c1'")
     assert "never_seen" in found(cursor)
-    cursor.execute(f"INSERT INTO proof.faults VALUES ('proxies-refuse', 'proxy', {on(9)}, {on(11.6)})")
+    cursor.execute(f"INSERT INTO proof.passages VALUES ('u0', '', 'refuse', {on(11.6)})")
+    assert "never_seen" in found(cursor)
+    cursor.execute("UPDATE proof.passages SET how = 'die' WHERE cid = ''")
     assert found(cursor) == {}
 
 
