@@ -38,7 +38,7 @@ NODISCARD bool conf_set_value(struct conf *conf, const struct conf_row *row, con
 NODISCARD bool conf_set_from_file(struct conf *conf, const struct conf_row *row, const char *path,
                                   const char *where, struct err *err);
 
-enum conf_source { CONF_FROM_FILE, CONF_FROM_ENVIRONMENT, CONF_FROM_OPTION };
+enum conf_source { CONF_FROM_FILE, CONF_FROM_OPTION };
 
 /* Sets one value; where ("tracepool.ini:12") begins the error's text. */
 NODISCARD bool conf_set(struct conf *conf, struct str section, struct str key, const char *value,

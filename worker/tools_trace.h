@@ -1,9 +1,7 @@
 /*
  * tools_trace.h - the verb `trace`: trace one URL now, without a database.
  *
- *     tracepool-worker trace [--mode auto|http_only|browser] [--proxy URL | --proxy-file FILE]
- *                            [--referrer URL] [--user-agent TEXT] [--expect-param NAME]...
- *                            [--allow-private] [--max-hops N] [--timeout SECONDS] [--json] URL
+ *     tracepool-worker trace [OPTION]... URL    (the options: trace_args.c)
  *
  * Prints a table for a person, or with --json one object (trace_result_json). A proxy may also be given as
  * TRACEPOOL_PROXY; in the arguments its credentials are overwritten before anything else happens.

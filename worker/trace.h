@@ -3,7 +3,7 @@
  * moves it.
  *
  * A trace exists from the claim until PostgreSQL has taken its result and its proxy back. enter.c says
- * what each state starts, child.c owns the traces, store.c writes them down. Nothing here knows a
+ * what each state starts, traces.c owns the traces, store.c writes them down. Nothing here knows a
  * network or a database, so a unit test replays a life as a list of events.
  */
 #ifndef TRACEPOOL_WORKER_TRACE_H
@@ -139,9 +139,8 @@ struct trace {
     bool is_cut;                  /* PostgreSQL refused the full result; send the bare error */
     int64_t ended_ms;             /* loop clock, when the result was there */
     uv_timer_t deadline;
-    bool has_deadline;         /* the timer handle was opened */
     struct trace *next, *prev; /* child's list of all traces */
-    struct trace *queue_next;  /* store's queue */
+    struct trace *queue_next;  /* finish.c's queue */
 };
 
 /* What a state starts; tells an event that is known at once, or EV_WAIT. In enter.c, one per state. */

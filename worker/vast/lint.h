@@ -44,7 +44,7 @@
     X(MEDIA_MISSING,           ERROR,   "media-missing",            "Linear without a media file: error 401")              \
     X(MEDIA_URL_MISSING,       ERROR,   "media-url-missing",        "MediaFile without a URL")                             \
     X(MEDIA_TYPE_MISSING,      ERROR,   "media-type-missing",       "MediaFile needs a type")                              \
-    X(MEDIA_DELIVERY_INVALID,  WARNING, "media-delivery-invalid",   "delivery is progressive or streaming")                \
+    X(MEDIA_DELIVERY_INVALID,  WARNING, "media-delivery-invalid",   "delivery is neither progressive nor streaming")       \
     X(MEDIA_SIZE_MISSING,      ERROR,   "media-size-missing",       "MediaFile needs width and height")                    \
     X(MEDIA_SIZE_INVALID,      ERROR,   "media-size-invalid",       "width or height is no whole number")                  \
     X(MEDIA_BITRATE_INVALID,   WARNING, "media-bitrate-invalid",    "bitrate is no whole number of kbit/s")                \
@@ -68,7 +68,7 @@
     X(MACRO_UNKNOWN,           NOTE,    "macro-unknown",            "no macro of the specification: left as it stands")    \
     X(RESOURCE_MISSING,        ERROR,   "resource-missing",         "NonLinear or Companion without a resource")           \
     X(VARIATION_SIZE_MISSING,  ERROR,   "variation-size-missing",   "NonLinear or Companion needs width and height")       \
-    X(COMPANION_REQUIRED,      WARNING, "companion-required",       "required is all, any or none")                        \
+    X(COMPANION_REQUIRED,      WARNING, "companion-required",       "required is neither all, any nor none")               \
     X(VERIFICATION_VENDOR,     WARNING, "verification-vendor",      "Verification without a vendor")                       \
     X(VERIFICATION_RESOURCE,   WARNING, "verification-resource",    "Verification without a resource")                     \
     X(ICON_PROGRAM,            NOTE,    "icon-program",             "Icon without a program")                              \

@@ -27,10 +27,10 @@ int vast_view_creative(const struct vast_ad *ad);
 
 /*
  * The view of the ad's creative (vast_view_creative; it must have one), with the macros of its provider and
- * what that wants to see in the log. Scheduled events have `at_ms`;
- * clicks, errors, viewability and what a viewer does (pause, skip, ...) have none and are sent on request
- * only. Steps (`ord`): 0 for impressions and errors, which depend on nothing, then one for each moment of the
- * schedule. ERR_TOO_BIG when the arena is full. Caller owns the object.
+ * what that wants to see in the log. Scheduled events have `at_ms`; clicks, errors, viewability and what a
+ * viewer does (pause, skip, ...) have none and are sent on request only. Steps (`ord`): 0 for impressions and
+ * errors, which depend on nothing, then one for each moment of the schedule. ERR_TOO_BIG when the arena is
+ * full. Caller owns the object.
  */
 NODISCARD bool vast_view_json(struct arena *a, const struct vast_ad *ad, int ad_index,
                               const struct vast_sender *sender, const struct vast_provider *provider,
