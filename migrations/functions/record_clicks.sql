@@ -11,6 +11,7 @@ SET enable_hashjoin = off   -- a click or two at a time: no table of all offers 
 SET jit = off
 AS $$
 DECLARE
+  c_half_day CONSTANT bigint := 12 * 3600 * 1000;   -- a click is looked for in the archive after half of retention_days
   v_now      timestamptz := clock_timestamp();
   v_count    integer;
   v_archived uuid[] := '{}';
@@ -18,11 +19,11 @@ DECLARE
 BEGIN
   -- Sent again after days (kept segments, a disk that was found), a click may be in the archive by now. A batch is in
   -- the order of its clicks, so its first one says whether any is that old, and the archive is not touched otherwise.
-  IF v_late_ms > 43200000 THEN   -- of today's clicks not even the policy is asked
+  IF v_late_ms > c_half_day THEN   -- of today's clicks not even the policy is asked
     v_archived := ARRAY(SELECT a.request_id
                           FROM jsonb_to_recordset(p_clicks) AS c (id uuid)
                           JOIN trace_archive a ON a.request_id = c.id
-                         WHERE v_late_ms > (SELECT policy.retention_days FROM trace_policy policy) * 43200000::bigint);
+                         WHERE v_late_ms > (SELECT policy.retention_days FROM trace_policy policy) * c_half_day);
   END IF;
   INSERT INTO active_trace_requests
          (request_id, offer_id, offer_name, tracking_url, target_country, inbound_params, raw_query, options,
