@@ -88,6 +88,12 @@ void json_put(json_t *object, const char *key, json_t *value)
         abort();
 }
 
+void json_add(json_t *array, json_t *value)
+{
+    if (json_array_append_new(array, value) != 0)
+        abort();
+}
+
 void json_put_str(json_t *object, const char *key, struct str value)
 {
     json_put(object, key, value.ptr ? json_from_str(value) : json_null());
@@ -120,11 +126,20 @@ bool json_get_bool(const json_t *object, const char *key, bool otherwise)
     return json_is_boolean(value) ? json_is_true(value) : otherwise;
 }
 
+/* jansson has a word for everything but that there is no memory. */
+json_t *json_load(struct str text, size_t flags, json_error_t *where)
+{
+    json_t *value = json_loadb(text.ptr ? text.ptr : "", text.len, flags, where);
+
+    if (!value && !where->text[0])
+        abort();
+    return value;
+}
+
 json_t *json_parse(struct str text, struct err *err)
 {
     json_error_t where;
-    json_t *value =
-        json_loadb(text.ptr ? text.ptr : "", text.len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &where);
+    json_t *value = json_load(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &where);
 
     if (!value)
         err_set(err, ERR_BAD_INPUT, "no valid JSON: %s at line %d, column %d", where.text, where.line,
@@ -139,5 +154,6 @@ static int append(const char *bytes, size_t len, void *arg)
 
 void json_write(const json_t *value, struct buf *out)
 {
-    json_dump_callback(value, append, out, JSON_COMPACT | JSON_ENCODE_ANY);
+    if (json_dump_callback(value, append, out, JSON_COMPACT | JSON_ENCODE_ANY) != 0 && value && !out->is_full)
+        abort();
 }

@@ -67,8 +67,7 @@ void alerts_write_rules(const struct conf *conf, struct buf *out)
     SCOPED(json_t) rules = json_array();
 
     for (int i = 0; i < ALERT_COUNT; i++)
-        if (json_array_append_new(rules, rule_json(conf, i)) != 0)
-            abort();
+        json_add(rules, rule_json(conf, i));
     json_write(rules, out);
 }
 

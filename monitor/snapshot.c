@@ -107,7 +107,7 @@ static void on_workers(void *arg, PGresult *res, const char *sqlstate, const str
 
         json_put_str(entry, "host", row_str(res, i, host));
         json_put(entry, "counters", object ? object : json_object());
-        json_array_append_new(s->workers, entry);
+        json_add(s->workers, entry);
     }
 }
 

@@ -259,7 +259,7 @@ static void put_views(json_t *views, json_t *evidence, struct trace *t, const st
         if (ad->is_alternative || vast_view_creative(ad->ad) < 0)
             continue;
         if (vast_view_json(&t->arena, ad->ad, i, sender, p, &view, &err))
-            json_array_append_new(views, view);
+            json_add(views, view);
         else
             put_error(evidence, &err);
     }
@@ -267,7 +267,7 @@ static void put_views(json_t *views, json_t *evidence, struct trace *t, const st
         if (!found->failures[i].errors.n)
             continue;
         if (vast_lost_json(&t->arena, &found->failures[i], found->nads + i, sender, p, &view, &err))
-            json_array_append_new(views, view);
+            json_add(views, view);
         else
             put_error(evidence, &err);
     }

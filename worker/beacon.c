@@ -133,7 +133,7 @@ json_t *beacons_begin_json(const struct beacons *list)
         }
         if (b->is_refused)
             json_put_str(o, "refusal", str_from(b->refusal.detail));
-        json_array_append_new(all, o);
+        json_add(all, o);
     }
     return all;
 }
@@ -162,9 +162,9 @@ json_t *beacons_finish_json(const struct beacons *list)
     json_t *all = json_array();
 
     for (const struct beacon *b = list->first; b; b = b->next) {
-        json_array_append_new(all, finish_json(b, b->attempts));
+        json_add(all, finish_json(b, b->attempts));
         if (b->is_unsure)
-            json_array_append_new(all, finish_json(b, b->attempts + 1));
+            json_add(all, finish_json(b, b->attempts + 1));
     }
     return all;
 }

@@ -88,8 +88,7 @@ static json_t *sent_json(const struct finish *f)
     json_t *all = json_array();
 
     for (int i = 0; i < f->nsent; i++)
-        json_array_append_new(all,
-                              f->is_return ? store_return_json(f->sent[i]) : store_result_json(f->sent[i]));
+        json_add(all, f->is_return ? store_return_json(f->sent[i]) : store_result_json(f->sent[i]));
     return all;
 }
 
@@ -269,7 +268,7 @@ static json_t *sent_ads(const struct finish *f)
             continue;
         if (!all)
             all = json_array();
-        json_array_append(all, f->sent[i]->ads);
+        json_add(all, json_incref(f->sent[i]->ads));
     }
     return all;
 }

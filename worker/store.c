@@ -92,7 +92,7 @@ static void add_json(json_t *list, enum evidence kind, json_t *object)
     json_put_str(item, "kind", str_from(evidence_name(kind)));
     json_put_str(item, "content_type", STR("application/json"));
     json_put_str(item, "body", buf_str(&text));
-    json_array_append_new(list, item);
+    json_add(list, item);
 }
 
 static void add_screenshot(json_t *list, const struct kept *kept)
@@ -106,7 +106,7 @@ static void add_screenshot(json_t *list, const struct kept *kept)
     json_put_str(item, "content_type", kept->screenshot_type);
     json_put_str(item, "body", kept->screenshot);
     json_put(item, "is_base64", json_true());
-    json_array_append_new(list, item);
+    json_add(list, item);
 }
 
 /* What the offer asked to keep. Over HTTP alone there is no console, and nothing to be seen. */

@@ -192,14 +192,14 @@ static bool put_views(struct view *view, const struct vast_ad *ad, int number, j
         struct vast_schedule schedule;
         json_t *object = json_object(), *events = json_array();
 
-        json_array_append_new(list, object);
+        json_add(list, object);
         json_put_int(object, "ad", number);
         json_put_int(object, "creative", k);
         json_put(object, "events", events);
         if (!vast_schedule(view->arena, ad, &ad->creatives[k], &schedule, &view->err))
             return false;
         for (int e = 0; ad->creatives[k].kind == VAST_LINEAR && e < schedule.n; e++)
-            json_array_append_new(events, event_json(&schedule.items[e]));
+            json_add(events, event_json(&schedule.items[e]));
     }
     return true;
 }

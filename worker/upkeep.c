@@ -45,7 +45,7 @@ static void add_unknown(struct upkeep *u, const PGresult *res, int row, json_t *
     json_put_str(item, "request_id", id);
     json_put_int(item, "attempt", attempt);
     json_put_str(item, "ip", row_str(res, row, row_column(res, "ip_address")));
-    json_array_append_new(items, item);
+    json_add(items, item);
 }
 
 static void on_leases(void *arg, PGresult *res, const char *sqlstate, const struct err *err)

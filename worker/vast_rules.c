@@ -26,7 +26,7 @@ static json_t *list_of(const char *value)
 
     for (struct str rest = str_from(value), part; str_cut(&rest, ',', &part);)
         if (str_trim(part).len)
-            json_array_append_new(list, json_from_str(str_trim(part)));
+            json_add(list, json_from_str(str_trim(part)));
     return list;
 }
 

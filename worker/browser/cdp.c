@@ -94,11 +94,13 @@ static void mend_surrogates(char *text, size_t len)
 
 json_t *cdp_parse(char *message, size_t len)
 {
-    json_t *object = json_loadb(message, len, JSON_ALLOW_NUL, NULL);
+    struct str text = {message, len};
+    json_error_t where;
+    json_t *object = json_load(text, JSON_ALLOW_NUL, &where);
 
     if (!object) {
         mend_surrogates(message, len);
-        object = json_loadb(message, len, JSON_ALLOW_NUL, NULL);
+        object = json_load(text, JSON_ALLOW_NUL, &where);
     }
     if (json_is_object(object))
         return object;

@@ -25,12 +25,6 @@ static json_t *new_array(void)
     return array;
 }
 
-static void append(json_t *array, json_t *value)
-{
-    if (json_array_append_new(array, value) != 0)
-        abort();
-}
-
 static void put_text_or_null(json_t *object, const char *key, struct str value)
 {
     json_put(object, key, value.len ? json_from_str(value) : json_null());
@@ -46,7 +40,7 @@ static json_t *texts(const struct str *items, int n)
     json_t *array = new_array();
 
     for (int i = 0; i < n; i++)
-        append(array, json_from_str(items[i]));
+        json_add(array, json_from_str(items[i]));
     return array;
 }
 
@@ -70,9 +64,9 @@ static json_t *headers_json(const struct hop *hop)
     for (int i = 0; i < hop->nheaders; i++) {
         json_t *pair = new_array();
 
-        append(pair, json_from_str(hop->headers[i].name));
-        append(pair, json_from_str(hop->headers[i].value));
-        append(array, pair);
+        json_add(pair, json_from_str(hop->headers[i].name));
+        json_add(pair, json_from_str(hop->headers[i].value));
+        json_add(array, pair);
     }
     return array;
 }
@@ -123,7 +117,7 @@ json_t *chain_json(const struct chain *c)
     json_t *array = new_array();
 
     for (int i = 0; i < c->nhops; i++)
-        append(array, hop_json(&c->hops[i]));
+        json_add(array, hop_json(&c->hops[i]));
     return array;
 }
 

@@ -46,8 +46,7 @@ static json_t *append_pair(json_t *array, struct str name, struct str value)
 
     put_text(pair, "name", name);
     put_text(pair, "value", value);
-    if (json_array_append_new(array, pair) != 0)
-        abort();
+    json_add(array, pair);
     return pair;
 }
 
@@ -218,8 +217,7 @@ static void put_own_fields(json_t *entry, const struct hop *hop)
 
     json_put_str(entry, "_via", str_from(via_name(hop->via)));
     for (int i = 0; i < hop->nnotes; i++)
-        if (json_array_append_new(notes, json_from_str(hop->notes[i])) != 0)
-            abort();
+        json_add(notes, json_from_str(hop->notes[i]));
     if (hop->tls_version.len || hop->certificate.error.len)
         json_put(entry, "_tls", hop_tls_json(hop));
 }
@@ -253,8 +251,7 @@ static void put_entries(json_t *log, const struct trace_result *r, int64_t began
 
         if (hop->started_ms >= 0)
             since_ms = hop->started_ms;
-        if (json_array_append_new(entries, entry_json(hop, next, began_ms + since_ms)) != 0)
-            abort();
+        json_add(entries, entry_json(hop, next, began_ms + since_ms));
         since_ms += later(hop->timing.total, 0);
     }
 }
@@ -269,8 +266,7 @@ static void put_page(json_t *log, const struct trace_result *r, int64_t began_ms
     json_put_int(timings, "onContentLoad", UNKNOWN);
     json_put_int(timings, "onLoad", UNKNOWN);
     json_put(page, "pageTimings", timings);
-    if (json_array_append_new(put_array(log, "pages"), page) != 0)
-        abort();
+    json_add(put_array(log, "pages"), page);
 }
 
 json_t *har_json(const struct trace_result *r)

@@ -28,12 +28,6 @@ static json_t *new_object(void)
     return object;
 }
 
-static void append(json_t *list, json_t *item)
-{
-    if (json_array_append_new(list, item) != 0)
-        abort();
-}
-
 static json_t *text_or_null(struct str text)
 {
     return text.len ? json_from_str(text) : json_null();
@@ -71,7 +65,7 @@ json_t *kept_cookies_json(const struct trace_result *r)
     json_t *object = new_object(), *list = new_list(object, "cookies");
 
     for (int i = 0; i < r->kept.ncookies; i++)
-        append(list, cookie_json(&r->kept.cookies[i]));
+        json_add(list, cookie_json(&r->kept.cookies[i]));
     json_put_int(object, "left_out", r->kept.cookies_left_out);
     return object;
 }
@@ -101,7 +95,7 @@ json_t *kept_console_json(const struct trace_result *r)
     json_t *object = new_object(), *list = new_list(object, "messages");
 
     for (int i = 0; i < r->kept.nmessages; i++)
-        append(list, message_json(r, &r->kept.messages[i]));
+        json_add(list, message_json(r, &r->kept.messages[i]));
     json_put_int(object, "left_out", r->kept.messages_left_out);
     return object;
 }

@@ -24,7 +24,7 @@ static void add_text(json_t *list, const xmlChar *text)
 {
     struct str trimmed = str_trim(str_from((const char *)text));
 
-    json_array_append_new(list, json_from_str(str_slice(trimmed, 0, TEXT_MAX)));
+    json_add(list, json_from_str(str_slice(trimmed, 0, TEXT_MAX)));
 }
 
 static void add_nodes(json_t *list, const xmlNodeSet *nodes)

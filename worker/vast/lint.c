@@ -344,7 +344,7 @@ json_t *vast_findings_json(const struct vast_findings *findings)
         json_put_int(item, "line", f->line);
         json_put_str(item, "about", str_from(rules[f->rule].about));
         json_put_str(item, "what", f->what);
-        json_array_append_new(list, item);
+        json_add(list, item);
     }
     return list;
 }

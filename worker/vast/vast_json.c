@@ -9,7 +9,7 @@ static json_t *url_list(const struct vast_urls *urls)
     json_t *list = json_array();
 
     for (int i = 0; i < urls->n; i++)
-        json_array_append_new(list, urls->items[i].url.ptr ? json_from_str(urls->items[i].url) : json_null());
+        json_add(list, urls->items[i].url.ptr ? json_from_str(urls->items[i].url) : json_null());
     return list;
 }
 
@@ -22,7 +22,7 @@ static json_t *url_list_with_ids(const struct vast_urls *urls)
 
         json_put_str(item, "id", urls->items[i].id);
         json_put_str(item, "url", urls->items[i].url);
-        json_array_append_new(list, item);
+        json_add(list, item);
     }
     return list;
 }
@@ -59,7 +59,7 @@ static json_t *tracking_list(const struct vast_trackings *trackings)
         if (str_equal(t->event, STR("progress")))
             json_put(item, "offset", offset(&t->offset));
         json_put_str(item, "url", t->url);
-        json_array_append_new(list, item);
+        json_add(list, item);
     }
     return list;
 }
@@ -79,7 +79,7 @@ static json_t *media_list(const struct vast_creative *c)
         json_put_str(item, "height", m->height);
         json_put_str(item, "bitrate", m->bitrate);
         json_put_str(item, "api", m->api);
-        json_array_append_new(list, item);
+        json_add(list, item);
     }
     return list;
 }
@@ -95,7 +95,7 @@ static json_t *icon_list(const struct vast_creative *c)
         json_put(item, "view_tracking", url_list(&c->icons[i].view_tracking));
         json_put_str(item, "click_through", c->icons[i].click_through);
         json_put(item, "click_tracking", url_list(&c->icons[i].click_tracking));
-        json_array_append_new(list, item);
+        json_add(list, item);
     }
     return list;
 }
@@ -147,7 +147,7 @@ static json_t *variation_list(const struct vast_creative *c)
         json_put(item, "click_tracking", url_list_with_ids(&v->click_tracking));
         if (c->kind == VAST_COMPANION)
             json_put(item, "tracking", tracking_list(&v->tracking));
-        json_array_append_new(list, item);
+        json_add(list, item);
     }
     return list;
 }
@@ -162,7 +162,7 @@ static json_t *universal_id_list(const struct vast_creative *c)
         json_put_str(item, "registry", c->universal_ids[i].registry);
         json_put_str(item, "value", c->universal_ids[i].value);
         json_put_str(item, "value_attr", c->universal_ids[i].value_attr);
-        json_array_append_new(list, item);
+        json_add(list, item);
     }
     return list;
 }
@@ -201,7 +201,7 @@ static json_t *verification_list(const struct vast_ad *ad)
         json_put(item, "js", url_list(&v->js));
         json_put(item, "exec", url_list(&v->exec));
         json_put(item, "tracking", tracking_list(&v->tracking));
-        json_array_append_new(list, item);
+        json_add(list, item);
     }
     return list;
 }
@@ -230,7 +230,7 @@ static void put_ad_content(json_t *object, const struct vast_ad *ad)
     json_put(object, "verifications", verification_list(ad));
     json_put(object, "extensions", url_list(&ad->extensions));
     for (int i = 0; i < ad->ncreatives; i++)
-        json_array_append_new(creatives, creative(&ad->creatives[i]));
+        json_add(creatives, creative(&ad->creatives[i]));
     json_put(object, "creatives", creatives);
 }
 
@@ -274,7 +274,7 @@ json_t *vast_doc_json(const struct vast_doc *doc)
     json_put_str(object, "version", doc->version);
     json_put(object, "root_errors", url_list(&doc->root_errors));
     for (int i = 0; i < doc->nads; i++)
-        json_array_append_new(ads, vast_ad_json(&doc->ads[i]));
+        json_add(ads, vast_ad_json(&doc->ads[i]));
     json_put(object, "ads", ads);
     return object;
 }

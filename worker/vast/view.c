@@ -65,7 +65,7 @@ static json_t *macro_json(const struct vast_macro *macro)
         return json_from_str(macro->values[0]);
     list = json_array();
     for (int i = 0; i < macro->nvalues; i++)
-        json_array_append_new(list, json_from_str(macro->values[i]));
+        json_add(list, json_from_str(macro->values[i]));
     return list;
 }
 
@@ -122,7 +122,7 @@ static void put_event(struct view *v, struct str name, struct str url_template, 
         json_put_str(event, "url", url.href);
         json_put_str(event, "host", allow_host(&url));
     }
-    json_array_append_new(v->events, event);
+    json_add(v->events, event);
 }
 
 static void add_event(struct view *v, struct str name, struct str url_template, int ord, int64_t at_ms,
@@ -238,7 +238,7 @@ static void put_rules(json_t *object, const struct vast_provider *p)
     if (!p->name.len)
         return json_decref(list);
     for (int i = 0; i < 2 && formats[p->macro_formats][i]; i++)
-        json_array_append_new(list, json_string(formats[p->macro_formats][i]));
+        json_add(list, json_string(formats[p->macro_formats][i]));
     json_put_str(object, "provider", p->name);
     json_put_str(object, "macro_mode", p->macro_mode == VAST_MACRO_IAB ? STR("iab") : STR("leave"));
     json_put(object, "macro_formats", list);

@@ -11,7 +11,7 @@ static json_t *impressions_of(const struct vast_ad *ad)
     json_t *list = json_array();
 
     for (int i = 0; i < ad->impressions.n; i++)
-        json_array_append_new(list, json_from_str(ad->impressions.items[i].url));
+        json_add(list, json_from_str(ad->impressions.items[i].url));
     return list;
 }
 
@@ -29,7 +29,7 @@ static json_t *codes_of(const struct vast_resolution *result)
 
     for (int i = 0; i < result->nfailures; i++)
         if (!has_number(list, result->failures[i].code))
-            json_array_append_new(list, json_integer(result->failures[i].code));
+            json_add(list, json_integer(result->failures[i].code));
     return list;
 }
 
@@ -62,7 +62,7 @@ static json_t *failure_json(const struct vast_resolver *r, const struct vast_fai
         SCOPED_VALUE(buf) url = {.max = URL_MAX};
 
         if (vast_resolver_error_url(r, failure->errors.items[i].url, failure->code, &url))
-            json_array_append_new(urls, json_from_str(buf_str(&url)));
+            json_add(urls, json_from_str(buf_str(&url)));
     }
     json_put(object, "urls", urls);
     return object;
@@ -77,13 +77,13 @@ void vast_resolution_put(const struct vast_resolver *r, json_t *object)
         json_t *ad = vast_ad_json(result->ads[i].ad);
 
         json_put(ad, "alternative", json_boolean(result->ads[i].is_alternative));
-        json_array_append_new(ads, ad);
-        json_array_append_new(impressions, impressions_of(result->ads[i].ad));
+        json_add(ads, ad);
+        json_add(impressions, impressions_of(result->ads[i].ad));
     }
     for (int i = 0; i < result->nhops; i++)
-        json_array_append_new(hops, hop_json(&result->hops[i]));
+        json_add(hops, hop_json(&result->hops[i]));
     for (int i = 0; i < result->nfailures; i++)
-        json_array_append_new(errors, failure_json(r, &result->failures[i]));
+        json_add(errors, failure_json(r, &result->failures[i]));
     json_put(object, "ads", ads);
     json_put(object, "impressions", impressions);
     json_put(object, "codes", codes_of(result));
