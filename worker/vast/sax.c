@@ -11,6 +11,7 @@
 #include <libxml/parserInternals.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { ATTR_FIELDS = 5 };
 
@@ -78,7 +79,11 @@ static struct str unescape(char *bytes, size_t len)
 
 static const char *name_of(struct dom *d, const xmlChar *local, const xmlChar *prefix, const xmlChar *uri)
 {
-    return (const char *)(prefix && !uri ? xmlDictQLookup(d->context->dict, prefix, local) : local);
+    const xmlChar *name = prefix && !uri ? xmlDictQLookup(d->context->dict, prefix, local) : local;
+
+    if (!name)
+        abort();
+    return (const char *)name;
 }
 
 /* Each is five pointers: local name, prefix, URI, begin and end of the value. */
