@@ -121,17 +121,15 @@ static _Noreturn void become_chromium(char **words, int commands, int answers)
 }
 
 /* Nothing of the worker's environment reaches Chromium, except where programs are found. */
-static void clean_environment(const char *profile)
+static bool clean_environment(const char *profile)
 {
     const char *path = getenv("PATH");
     char kept[1024];
 
     snprintf(kept, sizeof(kept), "%s", path ? path : "/usr/local/bin:/usr/bin:/bin");
     clearenv();
-    setenv("PATH", kept, 1);
-    setenv("HOME", profile, 1);
-    setenv("TMPDIR", profile, 1);
-    setenv("LANG", "C.UTF-8", 1);
+    return setenv("PATH", kept, 1) == 0 && setenv("HOME", profile, 1) == 0 &&
+           setenv("TMPDIR", profile, 1) == 0 && setenv("LANG", "C.UTF-8", 1) == 0;
 }
 
 /* The caller's ends in fds: commands to write, answers to read. Returns the process id or -errno. */
@@ -149,8 +147,9 @@ static pid_t start_chromium(char **words, const char *profile, int fds[2])
     }
     pid = fork();
     if (pid == 0) {
-        clean_environment(profile);
-        become_chromium(words, commands[0], answers[1]);
+        if (clean_environment(profile))
+            become_chromium(words, commands[0], answers[1]);
+        _exit(127);
     }
     close(commands[0]);
     close(answers[1]);
@@ -305,8 +304,8 @@ static _Noreturn void leave(struct server *s)
             break;
         poll(NULL, 0, ENDING_POLL_MS);
     }
-    if (s->authorities[0])
-        remove_folder(s->authorities);
+    for (int i = 0; i < REMOVALS_MAX && s->authorities[0] && !remove_folder(s->authorities); i++)
+        ;
     _exit(0);
 }
 
