@@ -2,13 +2,13 @@
  * torture.c - makes one call fail that can fail: the linker sends the calls of a unit test here
  * (tests/unit/meson.build).
  *
- * TORTURE_COUNT=FILE   nothing fails; the number of calls is written to FILE at the end
- * TORTURE_FAIL=N       the Nth call fails, and is named on stderr with its place in the program
+ * TORTURE_LEDGER=FILE  a `struct ledger` (below) of zeros, where it is written down what happened
+ * TORTURE_FAIL=N       the Nth call fails, and is named on stderr too; without it none does
  * TORTURE_ONLY=NAMES   of these alone, with commas between; the others are not counted
  *
- * With neither, a call is passed on. Only calls of the program's own objects come here, not those within a
- * library. A call that fails does nothing else: what the real one would have left behind is not imitated.
- * tests/torture/run does the rest.
+ * A program and all that it forks count as one, and write into one ledger. Only calls of the program's own
+ * objects come here, not those within a library. A call that fails does nothing else: what the real one would
+ * have left behind is not imitated. tests/torture/run does the rest.
  */
 #include <curl/curl.h>
 #include <dirent.h>
@@ -16,8 +16,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <grp.h>
 #include <iconv.h>
 #include <idn2.h>
+#include <ini.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <libpq-fe.h>
 #include <libxml/HTMLparser.h>
@@ -25,6 +28,7 @@
 #include <libxml/xpath.h>
 #include <netdb.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,33 +45,70 @@
 #include <unistd.h>
 #include <uv.h>
 
-static long calls, failing;
-static const char *count_file, *only;
-/* A child of fork() counts on from its parent's number, but only the program itself tells it. */
+/* Our own descriptor comes behind those that are counted. */
+enum { FOLDERS_MAX = 8, DESCRIPTORS_MAX = 200, PLACES_MAX = 1 << 20 };
+
+/* tests/torture/run reads it: keep both alike. */
+struct ledger {
+    int64_t calls;
+    int64_t place;                 /* of the call that failed, in the program */
+    int64_t own_left;              /* descriptors that were open when the program ended by itself */
+    int64_t children_left;         /* the same of what it forked: the most that any of them had */
+    char failed[32];               /* the name of the call; "" until it came */
+    char folders[FOLDERS_MAX][64]; /* temporary ones that were made */
+    int64_t places[PLACES_MAX];    /* of each call that was made, in the program */
+};
+
+static struct ledger no_ledger, *ledger = &no_ledger;
+static int64_t failing;
+static const char *only, *base;
 static pid_t first_pid;
 /* Standard error as it was: a test may put another file in its place. */
 static int report = STDERR_FILENO;
 
+int __real_fcntl64(int fd, int what, ...);
+int __real_open64(const char *path, int flags, ...);
+void *__real_mmap64(void *at, size_t n, int prot, int flags, int fd, off_t offset);
+
+/* Of the sanitizers, where the build has them: whoever has no standard error writes FILE.PID. */
+__attribute__((weak)) void __sanitizer_set_report_path(const char *file);
+
 __attribute__((constructor)) static void torture_begin(void)
 {
-    const char *n = getenv("TORTURE_FAIL");
+    const char *n = getenv("TORTURE_FAIL"), *file = getenv("TORTURE_LEDGER");
+    int fd = file ? __real_open64(file, O_RDWR | O_CLOEXEC) : -1;
+    Dl_info program;
+    void *at =
+        fd < 0 ? MAP_FAILED : __real_mmap64(NULL, sizeof(*ledger), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
-    count_file = getenv("TORTURE_COUNT");
+    if (file && __sanitizer_set_report_path)
+        __sanitizer_set_report_path(file); /* makes calls of its own, which are not counted */
+    if (at != MAP_FAILED)
+        ledger = at;
+    if (fd >= 0)
+        close(fd);
+    if (dladdr((void *)torture_begin, &program))
+        base = program.dli_fbase;
     only = getenv("TORTURE_ONLY");
     failing = n ? atol(n) : 0;
     first_pid = getpid();
     if (failing)
-        report = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 100);
+        report = __real_fcntl64(STDERR_FILENO, F_DUPFD_CLOEXEC, DESCRIPTORS_MAX);
+}
+
+static int64_t open_descriptors(void)
+{
+    int64_t n = 0;
+
+    for (int fd = 0; fd < DESCRIPTORS_MAX; fd++)
+        n += __real_fcntl64(fd, F_GETFD) >= 0;
+    return n;
 }
 
 __attribute__((destructor)) static void torture_end(void)
 {
-    FILE *file = count_file && first_pid == getpid() ? fopen(count_file, "w") : NULL;
-
-    if (!file)
-        return;
-    fprintf(file, "%ld\n", calls);
-    fclose(file);
+    if (first_pid == getpid())
+        ledger->own_left = open_descriptors();
 }
 
 static int is_meant(const char *name)
@@ -81,15 +122,20 @@ static int is_meant(const char *name)
     return !only;
 }
 
-static int fails(const char *name, const void *from)
+static int fails(const char *name, const char *from)
 {
-    Dl_info where = {.dli_fname = "?"};
+    int64_t n;
 
-    if (!is_meant(name) || __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED) != failing)
+    if (!is_meant(name))
         return 0;
-    dladdr(from, &where);
-    dprintf(report, "torture: %s fails at +0x%tx\n", name,
-            (const char *)from - (const char *)where.dli_fbase);
+    n = __atomic_add_fetch(&ledger->calls, 1, __ATOMIC_RELAXED);
+    if (n <= PLACES_MAX)
+        ledger->places[n - 1] = from - base;
+    if (n != failing)
+        return 0;
+    ledger->place = from - base;
+    snprintf(ledger->failed, sizeof(ledger->failed), "%s", name);
+    dprintf(report, "torture: %s fails at +0x%" PRIx64 "\n", name, ledger->place);
     return 1;
 }
 
@@ -142,7 +188,6 @@ WRAP(int, fputs, (const char *s, FILE *to), (s, to), EOF, ENOSPC)
 WRAP(ssize_t, __getdelim, (char **to, size_t *n, int end, FILE *from), (to, n, end, from), -1, EIO)
 WRAP(ssize_t, __read_chk, (int fd, void *to, size_t n, size_t room), (fd, to, n, room), -1, EIO)
 WRAP(int, access, (const char *path, int how), (path, how), -1, EACCES)
-WRAP(char *, mkdtemp, (char *path), (path), NULL, EACCES)
 WRAP(int, symlink, (const char *to, const char *path), (to, path), -1, EACCES)
 WRAP(int, nftw64, (const char *path, int (*each)(const char *, const struct stat64 *, int, struct FTW *), int fds, int how), (path, each, fds, how), -1, EACCES)
 WRAP(int, gethostname, (char *to, size_t n), (to, n), -1, ENAMETOOLONG)
@@ -151,6 +196,19 @@ WRAP(int, memfd_create, (const char *name, unsigned flags), (name, flags), -1, E
 WRAP(iconv_t, iconv_open, (const char *to, const char *from), (to, from), (iconv_t)-1, ENOMEM)
 WRAP(int, idn2_lookup_u8, (const uint8_t *from, uint8_t **to, int flags), (from, to, flags), IDN2_MALLOC, ENOMEM)
 
+WRAP(int, remove, (const char *path), (path), -1, EACCES)
+WRAP(int, chdir, (const char *path), (path), -1, EACCES)
+WRAP(int, setenv, (const char *name, const char *value, int how), (name, value, how), -1, ENOMEM)
+WRAP(int, ini_parse_stream, (ini_reader read_line, void *from, ini_handler each, void *arg), (read_line, from, each, arg), -2, ENOMEM)
+
+WRAP(struct passwd *, getpwnam, (const char *name), (name), NULL, EMFILE)
+WRAP(struct passwd *, getpwuid, (uid_t uid), (uid), NULL, EMFILE)
+WRAP(int, setgroups, (size_t n, const gid_t *groups), (n, groups), -1, EPERM)
+WRAP(int, setgid, (gid_t gid), (gid), -1, EPERM)
+WRAP(int, setuid, (uid_t uid), (uid), -1, EAGAIN)
+WRAP(int, execv, (const char *path, char *const *words), (path, words), -1, ENOMEM)
+WRAP(int, execvp, (const char *file, char *const *words), (file, words), -1, ENOMEM)
+WRAP(int, execvpe, (const char *file, char *const *words, char *const *environment), (file, words, environment), -1, ENOMEM)
 WRAP(pid_t, fork, (void), (), -1, EAGAIN)
 WRAP(int, pipe2, (int fds[2], int flags), (fds, flags), -1, EMFILE)
 WRAP(int, dup3, (int from, int to, int flags), (from, to, flags), -1, EBUSY)
@@ -193,6 +251,7 @@ WRAP(int, PQflush, (PGconn *c), (c), -1, ECONNRESET)
 WRAP(int, PQsetnonblocking, (PGconn *c, int on), (c, on), -1, ECONNRESET)
 WRAP(char *, PQescapeIdentifier, (PGconn *c, const char *s, size_t n), (c, s, n), NULL, ENOMEM)
 
+WRAP(CURLcode, curl_global_init, (long what), (what), CURLE_OUT_OF_MEMORY, ENOMEM)
 WRAP(CURL *, curl_easy_init, (void), (), NULL, ENOMEM)
 WRAP(CURLM *, curl_multi_init, (void), (), NULL, ENOMEM)
 WRAP(CURLMcode, curl_multi_add_handle, (CURLM *m, CURL *c), (m, c), CURLM_OUT_OF_MEMORY, ENOMEM)
@@ -230,13 +289,12 @@ WRAP(json_t *, json_object, (void), (), NULL, ENOMEM)
 WRAP(json_t *, json_array, (void), (), NULL, ENOMEM)
 WRAP(json_t *, json_stringn, (const char *s, size_t n), (s, n), NULL, ENOMEM)
 WRAP(json_t *, json_integer, (json_int_t n), (n), NULL, ENOMEM)
-WRAP(json_t *, json_loadb, (const char *s, size_t n, size_t flags, json_error_t *why), (s, n, flags, why), NULL, ENOMEM)
-WRAP(json_t *, json_loads, (const char *s, size_t flags, json_error_t *why), (s, flags, why), NULL, ENOMEM)
 WRAP(json_t *, json_string, (const char *s), (s), NULL, ENOMEM)
 WRAP(json_t *, json_real, (double n), (n), NULL, ENOMEM)
 WRAP(json_t *, json_deep_copy, (const json_t *v), (v), NULL, ENOMEM)
 WRAP(int, json_object_update, (json_t *to, json_t *from), (to, from), -1, ENOMEM)
 WRAP(int, json_object_update_missing, (json_t *to, json_t *from), (to, from), -1, ENOMEM)
+WRAP(json_t *, json_vpack_ex, (json_error_t *why, size_t flags, const char *format, va_list args), (why, flags, format, args), NULL, ENOMEM)
 WRAP(char *, json_dumps, (const json_t *v, size_t flags), (v, flags), NULL, ENOMEM)
 WRAP(int, json_dump_callback, (const json_t *v, json_dump_callback_t cb, void *arg, size_t flags), (v, cb, arg, flags), -1, ENOMEM)
 
@@ -252,6 +310,8 @@ WRAP(xmlXPathObjectPtr, xmlXPathEvalExpression, (const xmlChar *s, xmlXPathConte
 WRAP(xmlChar *, xmlXPathCastNodeToString, (xmlNodePtr n), (n), NULL, ENOMEM)
 WRAP(xmlChar *, xmlXPathCastToString, (xmlXPathObjectPtr o), (o), NULL, ENOMEM)
 WRAP(xmlXPathContextPtr, xmlXPathNewContext, (xmlDocPtr d), (d), NULL, ENOMEM)
+WRAP(const xmlChar *, xmlDictQLookup, (xmlDictPtr d, const xmlChar *prefix, const xmlChar *name), (d, prefix, name), NULL, ENOMEM)
+WRAP(int, xmlSwitchEncoding, (xmlParserCtxtPtr c, xmlCharEncoding encoding), (c, encoding), -1, ENOMEM)
 WRAP(htmlParserCtxtPtr, htmlCreateMemoryParserCtxt, (const char *s, int n), (s, n), NULL, ENOMEM)
 /* clang-format on */
 
@@ -297,6 +357,21 @@ int __wrap_json_array_append_new(json_t *array, json_t *value)
     return -1;
 }
 
+/* Without memory they have nothing to say. */
+#define WRAP_LOAD(name, parameters, arguments)                                                               \
+    json_t *__real_##name parameters;                                                                        \
+    json_t *__wrap_##name parameters;                                                                        \
+    json_t *__wrap_##name parameters                                                                         \
+    {                                                                                                        \
+        if (!FAILS(#name))                                                                                   \
+            return __real_##name arguments;                                                                  \
+        if (why)                                                                                             \
+            why->text[0] = '\0';                                                                             \
+        return NULL;                                                                                         \
+    }
+WRAP_LOAD(json_loadb, (const char *s, size_t n, size_t flags, json_error_t *why), (s, n, flags, why))
+WRAP_LOAD(json_loads, (const char *s, size_t flags, json_error_t *why), (s, flags, why))
+
 /* A file whose last bytes could not be written is closed all the same. */
 int __real_fclose(FILE *file);
 int __wrap_fclose(FILE *file);
@@ -309,7 +384,38 @@ int __wrap_fclose(FILE *file)
     return EOF;
 }
 
-int __real_fcntl64(int fd, int what, ...);
+/* Whoever made a folder removes it, whatever fails in between. */
+char *__real_mkdtemp(char *path);
+char *__wrap_mkdtemp(char *path);
+char *__wrap_mkdtemp(char *path)
+{
+    if (FAILS("mkdtemp")) {
+        errno = EACCES;
+        return NULL;
+    }
+    if (!__real_mkdtemp(path))
+        return NULL;
+    for (int i = 0; i < FOLDERS_MAX; i++) {
+        if (ledger->folders[i][0])
+            continue;
+        snprintf(ledger->folders[i], sizeof(ledger->folders[i]), "%s", path);
+        break;
+    }
+    return path;
+}
+
+/* How a process ends that was forked: with 0 where it had the time to clean up. */
+_Noreturn void __real__exit(int status);
+_Noreturn void __wrap__exit(int status);
+_Noreturn void __wrap__exit(int status)
+{
+    int64_t left = open_descriptors();
+
+    if (status == 0 && left > ledger->children_left && first_pid != getpid())
+        ledger->children_left = left;
+    __real__exit(status);
+}
+
 int __wrap_fcntl64(int fd, int what, ...);
 int __wrap_fcntl64(int fd, int what, ...)
 {
@@ -325,7 +431,36 @@ int __wrap_fcntl64(int fd, int what, ...)
     return -1;
 }
 
-int __real_open64(const char *path, int flags, ...);
+int __real_ioctl(int fd, unsigned long what, ...);
+int __wrap_ioctl(int fd, unsigned long what, ...);
+int __wrap_ioctl(int fd, unsigned long what, ...)
+{
+    va_list more;
+    void *value;
+
+    va_start(more, what);
+    value = va_arg(more, void *);
+    va_end(more);
+    if (!FAILS("ioctl"))
+        return __real_ioctl(fd, what, value);
+    errno = EIO;
+    return -1;
+}
+
+int __wrap___isoc99_fscanf(FILE *from, const char *format, ...);
+int __wrap___isoc99_fscanf(FILE *from, const char *format, ...)
+{
+    va_list more;
+    int n;
+
+    if (FAILS("fscanf"))
+        return EOF;
+    va_start(more, format);
+    n = vfscanf(from, format, more);
+    va_end(more);
+    return n;
+}
+
 int __wrap_open64(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...)
 {
