@@ -12,18 +12,19 @@ set -eu
 
 usage() {
     sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
+    echo "trigger-worker.sh: $1" >&2
     exit 2
 }
 
 number() {
-    case $1 in '' | *[!0-9]* | 0*) usage ;; esac
+    case $2 in '' | *[!0-9]* | 0*) usage "$1 $2: must be a whole number above 0" ;; esac
 }
 
-[ $# -le 2 ] || usage
+[ $# -le 2 ] || usage "one word too many: $3"
 size=${1:-10}
 at_once=${2:-5}
-number "$size"
-number "$at_once"
+number BATCH_SIZE "$size"
+number MAX_CONCURRENT "$at_once"
 
 token() {
     if [ -n "${TRACEPOOL_TOKEN_FILE:-}" ]; then

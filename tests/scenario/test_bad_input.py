@@ -1,6 +1,7 @@
 """Bad input and missing parts, end to end: a clear answer or log line that names what to do, and nothing lost."""
 import json
 import re
+import subprocess
 
 import pytest
 
@@ -33,6 +34,27 @@ def test_a_bad_token_and_malformed_json_are_refused_with_a_reason(site, db):
         assert status == 400 and json.loads(answer)["error"], (body, answer)
     assert db.value("SELECT count(*) FROM trace_batches") == 0
     assert TOKEN not in site.monitor.text()
+
+
+@pytest.mark.parametrize("words, said", [
+    (["quickstart", "begin"], "quickstart: there is no verb begin"),
+    (["install-packages", "everything"], "install-packages: there is no need called everything"),
+    (["trigger-worker.sh", "10", "five"], "trigger-worker.sh: MAX_CONCURRENT five: must be a whole number above 0"),
+    (["trigger-worker.sh", "1", "2", "3"], "trigger-worker.sh: one word too many: 3"),
+    (["sbom", "/nowhere"], "sbom: /nowhere: no such program"),
+])
+def test_scripts_name_the_word_that_they_cannot_use(words, said):
+    done = subprocess.run([str(farm.ROOT / "deploy" / words[0]), *words[1:]], capture_output=True, text=True, timeout=farm.PATIENCE_S)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1] == said and len(done.stderr.splitlines()) > 5, "behind the usage"
+
+
+def test_programs_name_the_word_that_they_cannot_use(start):
+    """One line, and the same one from each."""
+    for program, name in (("tracepool-edge", "argument"), ("tracepool-worker", "verb:"), ("tracepool-monitor", "argument")):
+        running = start(program, "beign")
+        assert running.wait() == 2
+        assert running.text().splitlines() == [f"{program}: unknown {name} beign; see {program} --help"]
 
 
 def test_an_offer_whose_url_is_no_url_is_named_and_the_others_go_on(site, db):

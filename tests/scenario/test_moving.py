@@ -190,7 +190,9 @@ def test_odd_names_and_hopeless_cases(moving):
     moving.new.run("INSERT INTO offers (offer_name, final_url) VALUES ('busy', 'http://mine.test/')")
     assert "offer busy is here already, with another id" in moving.move("offer", "busy", status=3)
     assert moving.old.run("SELECT name FROM moved_to_tracepool") == [{"name": ODD}]
-    assert "usage" not in moving.move("pool", "many", status=2)
+    assert "pool 'many': must be a number of IPs, or all" in moving.move("pool", "many", status=2)
+    assert "there is no verb take" in moving.move("take", status=2)
+    assert "look: one word too many: shop" in moving.move("look", "shop", status=2)
     moving.env["OLD_DATABASE_URL"] = "postgresql://x@127.0.0.1:1/x"
     assert "nothing was changed" in moving.move("requests", status=3)
     del moving.env["OLD_DATABASE_URL"]
