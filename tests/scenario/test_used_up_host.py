@@ -14,6 +14,7 @@ import pytest
 
 from farm import wait_for, without_descriptors
 from hosts import GO, Hosts
+from test_vast_farm import inline
 from tracing import begin, end, environment, trace
 
 PORTS = "net.ipv4.ip_local_port_range"
@@ -21,6 +22,7 @@ FIRST, COUNT = 61000, 8
 SYSCTLS = {"ip_local_port_range": f"{FIRST} {FIRST + COUNT - 1}", "tcp_tw_reuse": "1"}
 TCP_LISTEN = "0A"
 RESET_AT_CLOSE = struct.pack("ii", 1, 0)
+TAG = "http://ads.test/tag"
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +79,12 @@ def request(world, mode="http_only"):
                           "'options', jsonb_build_object('mode', %s::text)))", GO, mode)
 
 
+def request_ad(world):
+    offer = world.db.value("INSERT INTO offers (offer_name, kind, final_url) VALUES ('preroll', 'vast', %s) "
+                           "ON CONFLICT (offer_name) DO UPDATE SET kind = 'vast' RETURNING id", TAG)
+    return world.db.value("SELECT request_id FROM request_trace(jsonb_build_object('offer_id', %s::text, 'tracking_url', %s::text))", offer, TAG)
+
+
 def row(world, request_id):
     return world.db.one("SELECT * FROM active_trace_requests WHERE request_id = %s", request_id)
 
@@ -114,6 +122,20 @@ def test_an_ip_is_not_blamed_for_what_this_machine_ran_out_of(world, worker, use
     ip = world.db.one("SELECT * FROM ip_rotation_pool")
     assert (ip["is_healthy"], ip["consecutive_failures"], ip["failure_count"]) == (True, 0, 0)
     assert world.db.value("SELECT array_agg(DISTINCT blame) FROM trace_attempts WHERE error = 'host_exhausted'") == ["us"]
+
+
+@pytest.mark.parametrize("used_up", [ports_used_up, descriptors_used_up])
+def test_an_ad_tag_waits_for_a_machine_that_can_fetch_it(world, worker, used_up):
+    world.web.add(TAG, inline())
+    with used_up(world, worker) as limit:
+        waiting = request_ad(world)
+        world.db.wait_for("SELECT EXISTS (SELECT FROM trace_attempts WHERE error = 'host_exhausted' AND request_id = %s)", waiting)
+        assert row(world, waiting)["status"] in ("pending", "processing"), "max_retries is 0: it counts no retry"
+        assert limit in worker.wait_event("host.exhausted")[0]["detail"]
+    world.all_is_ended()
+    assert (row(world, waiting)["status"], row(world, waiting)["retry_count"]) == ("completed", 0)
+    assert world.db.value("SELECT count(*) FROM ad_views WHERE request_id = %s", waiting) == 1, "its ad was found after all"
+    assert world.db.value("SELECT consecutive_failures + failure_count FROM ip_rotation_pool") == 0
 
 
 def test_an_ip_is_not_blamed_for_ports_that_the_browser_found_used_up(world, worker):
