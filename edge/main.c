@@ -50,18 +50,23 @@ static bool check(const struct conf *conf, struct err *err)
 }
 
 /* The service manager's socket of that name, else one of our own; without an address -1. */
-static bool open_socket(const char *name, const char *address, int *fd, struct err *err)
+static bool open_socket(const char *name, const char *setting, const char *address, int *fd, struct err *err)
 {
-    return service_take_socket(name, fd, err) &&
-           (*fd >= 0 || !address[0] || loop_listen(address, BACKLOG, fd, err));
+    struct err why;
+
+    if (!service_take_socket(name, fd, err))
+        return false;
+    return *fd >= 0 || !address[0] || loop_listen(address, BACKLOG, fd, &why) ||
+           err_set(err, why.code, "%s: %s", setting, why.detail);
 }
 
 static bool open_sockets(const struct conf *conf, struct proc_options *options, struct err *err)
 {
     if (!metrics_create(options->children, &options->fds[SERVE_FD_METRICS], err) ||
         !seen_create(&options->fds[SERVE_FD_SEEN], err) ||
-        !open_socket("public", conf->edge_listen, &options->fds[SERVE_FD_PUBLIC], err) ||
-        !open_socket("admin", conf->edge_admin_listen, &options->fds[SERVE_FD_ADMIN], err) ||
+        !open_socket("public", "edge.listen", conf->edge_listen, &options->fds[SERVE_FD_PUBLIC], err) ||
+        !open_socket("admin", "edge.admin_listen", conf->edge_admin_listen, &options->fds[SERVE_FD_ADMIN],
+                     err) ||
         !service_took_all_sockets(err))
         return false;
     if (options->fds[SERVE_FD_PUBLIC] < 0)

@@ -184,7 +184,7 @@ int serve_run(const struct conf *conf)
         return 2;
     }
     if (!loop_listen(conf->api_listen, BACKLOG, &fd, &err)) {
-        log_error("monitor.listen", kv_err(&err));
+        log_error("monitor.listen", kv("setting", "api.listen"), kv_err(&err));
         return 2;
     }
     if (!restrict_files_and_calls(conf, &err)) {

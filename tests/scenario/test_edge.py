@@ -221,10 +221,11 @@ def test_health_pages(db, edge):
 @pytest.mark.parametrize("setting, word", [
     ("--edge.fallback_url=nonsense", "edge.fallback_url"),
     ("--edge.trusted_proxies=10.0.0.0/99", "edge.trusted_proxies"),
-    ("--edge.spool_dir=/proc/nowhere/spool", "/proc/nowhere"),
-    ("--edge.listen=nonsense", "nonsense"),
-    ("--edge.durability=maybe", "durability"),
-    ("--edge.segment_bytes=1", "segment_bytes"),
+    ("--edge.spool_dir=/proc/nowhere/spool", "edge.spool_dir: make /proc/nowhere"),
+    ("--edge.listen=nonsense", 'edge.listen: listen on "nonsense"'),
+    ("--edge.admin_listen=[::1", 'edge.admin_listen: listen on "[::1"'),
+    ("--edge.durability=maybe", "edge.durability"),
+    ("--edge.segment_bytes=1", "edge.segment_bytes"),
 ])
 def test_settings_that_make_no_sense_are_named(tmp_path, setting, word):
     command = [farm.binary("tracepool-edge"), f"--edge.listen=127.0.0.1:{farm.free_port()}", "--edge.admin_listen=",
