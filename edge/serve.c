@@ -17,6 +17,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -218,7 +219,7 @@ static bool start_spool(struct serve *s, struct err *err)
         .segment_bytes = segment_bytes(s->conf),
         .max_bytes = s->conf->edge_spool_max_bytes,
         .keep_ms = s->conf->edge_spool_keep_s * 1000,
-        .is_synced = s->conf->edge_durability[0] == 'f',
+        .is_synced = strcmp(s->conf->edge_durability, "fsync") == 0,
         .arg = s,
         .on_more = on_more,
     };

@@ -95,7 +95,7 @@ static bool find_rules(struct ads *ads, struct trace *t)
         return true;
     if (log_gate_opens(&gate))
         log_warn("vast.unusable", kv("trace", t->claim.request_id), kv("offer", t->claim.offer_name),
-                 kv("times", gate.held_back), kv_err(&t->ad->err));
+                 kv("held_back", gate.held_back), kv_err(&t->ad->err));
     return false;
 }
 

@@ -97,7 +97,7 @@ static void on_down(void *arg, const struct err *err)
     if (err->code == ERR_SCHEMA)
         log_error("database.unfit", kv_err(err), kv("advice", "run migrations/apply.sh"));
     else
-        log_warn("database.down", kv("times", gate.held_back), kv_err(err));
+        log_warn("database.down", kv("held_back", gate.held_back), kv_err(err));
 }
 
 static void on_listen_up(void *arg)

@@ -184,7 +184,7 @@ static bool is_answered(struct claims *c, const char *sqlstate, const struct err
     if (err->code == ERR_OK)
         return true;
     if (log_gate_opens(&gate))
-        log_warn("claim.failed", kv("times", gate.held_back), kv("sqlstate", sqlstate), kv_err(err));
+        log_warn("claim.failed", kv("held_back", gate.held_back), kv("sqlstate", sqlstate), kv_err(err));
     return false;
 }
 

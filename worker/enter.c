@@ -50,7 +50,7 @@ static bool find_secret(struct trace *t)
         return true;
     metrics_add(METRIC_SECRETS_MISSING, 1);
     if (log_gate_opens(&gate))
-        log_error("secret.missing", kv("trace", t->claim.request_id), kv("times", gate.held_back),
+        log_error("secret.missing", kv("trace", t->claim.request_id), kv("held_back", gate.held_back),
                   kv_err(&t->err));
     return false;
 }

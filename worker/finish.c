@@ -225,7 +225,7 @@ static void unanswered(struct finish *f, const struct err *err)
     static struct log_gate gate;
 
     if (log_gate_opens(&gate))
-        log_warn("finish.delayed", kv("traces", f->nsent), kv("times", gate.held_back), kv_err(err));
+        log_warn("finish.delayed", kv("traces", f->nsent), kv("held_back", gate.held_back), kv_err(err));
     requeue_sent(f);
     uv_timer_start(&f->later, on_later, RETRY_MS, 0);
 }

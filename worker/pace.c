@@ -82,7 +82,7 @@ void pace_host_exhausted(struct pace *p, const struct err *err)
     metrics_add(METRIC_HOST_EXHAUSTED, 1);
     limit_host_exhausted(&p->limit, loop_now_ms());
     if (log_gate_opens(&gate))
-        log_error("host.exhausted", kv("times", gate.held_back), kv_err(err));
+        log_error("host.exhausted", kv("held_back", gate.held_back), kv_err(err));
 }
 
 /* --- countries without an IP ------------------------------------------------------------------- */

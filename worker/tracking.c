@@ -91,7 +91,7 @@ void tracking_complain(const char *event, const char *sqlstate, const struct err
     static struct log_gate gate;
 
     if (log_gate_opens(&gate))
-        log_warn(event, kv("times", gate.held_back), kv("sqlstate", sqlstate), kv_err(err));
+        log_warn(event, kv("held_back", gate.held_back), kv("sqlstate", sqlstate), kv_err(err));
 }
 
 /* --- looking for work --- */
