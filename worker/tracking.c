@@ -18,6 +18,7 @@ enum {
     RECOVER_EVERY_MS = 5000,
     AFTER_NOTHING_MS = 50, /* due, but it waits for others of its view; doubles up to poll_ms */
     STATEMENT_MAX_BYTES = 16 << 20,
+    USER_AGENT_BYTES = 256, /* without the contact */
     NUMBER_MAX = 24,
 };
 
@@ -27,11 +28,15 @@ enum {
 static char *user_agent(const struct conf *conf)
 {
     const char *contact = conf->http_contact;
-    SCOPED_VALUE(buf) text = {.max = 1024};
+    SCOPED_VALUE(buf) text = {.max = USER_AGENT_BYTES + strlen(contact)};
+    char *result;
 
     buf_printf(&text, "tracepool/%s (%s%s%sautomated ad-tag QA)", TRACEPOOL_VERSION, contact[0] ? "+" : "",
                contact, contact[0] ? "; " : "");
-    return strdup(buf_cstr(&text));
+    result = strdup(buf_cstr(&text));
+    if (!result)
+        abort();
+    return result;
 }
 
 static int64_t wall_ms(void *arg)
