@@ -47,7 +47,8 @@ def test_one_view_goes_out_in_order(ads, sink, firing):
                      ("firstQuartile", 300, sink.url(host, "/ok?e=q1")),
                      ("complete", 600, sink.url(host, "/ok?e=complete")),
                      ("click", None, sink.url(host, "/ok?e=click"))])
-    program = firing()
+    contact = f"https://{'a' * 2000}.test/"
+    program = firing(f"--http.contact={contact}")
     ads.settled()
     names = [hit.url.split("e=")[1].split("&")[0] for hit in sink.hits()]
     assert names == ["impression", "start", "creativeView", "q1", "complete"]   # and no click
@@ -59,7 +60,8 @@ def test_one_view_goes_out_in_order(ads, sink, firing):
     assert (moments["complete"]["due_at"] - moments["impression"]["due_at"]).total_seconds() == 0.6     # as the creative plays
     assert all(row["sent_at"] >= row["due_at"] for row in moments.values() if row["sent_at"])
     for hit in sink.hits():
-        assert hit.headers["user-agent"].startswith("tracepool/") and "automated" in hit.headers["user-agent"]
+        assert hit.headers["user-agent"].startswith("tracepool/")
+        assert hit.headers["user-agent"].endswith(f"(+{contact}; automated ad-tag QA)")
         assert not [name for name in hit.headers if name.startswith("x-") or name in ("forwarded", "cookie", "referer")]
     line = program.wait_event("tracking.sent", tracking="complete")[0]
     assert (line["state"], line["host"], line["creative"], line["trace"]) == ("tracked", host, "c1", view)
