@@ -91,12 +91,14 @@ def limited(name, least):
     def fault(stand, rng, _):
         unit = stand.units[rng.choice(sorted(stand.units))]
         pid = rng.choice(unit.family()[1:] or unit.family())
-        with contextlib.suppress(OSError):
+        before = None
+        with contextlib.suppress(OSError):   # it ended meanwhile
             before = resource.prlimit(pid, name)
             resource.prlimit(pid, name, (least(pid), before[1]))
         yield unit.name
-        with contextlib.suppress(OSError):
-            resource.prlimit(pid, name, before)
+        if before:
+            with contextlib.suppress(OSError):
+                resource.prlimit(pid, name, before)
     return fault
 
 

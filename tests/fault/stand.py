@@ -33,6 +33,9 @@ MODES = {"js": "auto", "browser": "browser"}
 VAST = ("tag", "wrap")
 COUNTRIES = {"chain": "de", "loop": "fr", "ill": "fr", "inside": "fr"}   # the others are us
 SPOOL_BYTES = 16 << 20
+# For a sanitized build: where memory is used up it says so as others do, and what was freed is not kept until memory seems to leak.
+SANITIZERS = {"ASAN_OPTIONS": "abort_on_error=1:allocator_may_return_null=1:quarantine_size_mb=32",
+              "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
 
 
 def fake_clock_library():
@@ -55,7 +58,7 @@ class Unit:
         self.stand, self.name = stand, name
         self.clock = stand.folder / "clocks" / name
         self.argv = [farm.binary(program), *options]
-        self.environment = {**environment, **self.fake_clock()}
+        self.environment = {**SANITIZERS, **environment, **self.fake_clock()}
         self.log = stand.folder / f"{name}.log"
         self.is_wanted, self.ended_at = True, None
         self.program = None

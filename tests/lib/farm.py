@@ -159,8 +159,9 @@ class Program:
             raise AssertionError(f"{e}\n{self.text()[-3000:]}") from None
 
     def faults(self):
-        """What sanitizers, asserts and the sandbox (a child that ends by SIGSYS) said, in it or its children; "" when all is well."""
-        found = re.search(r"(?:ERROR: \w+Sanitizer|runtime error: |Assertion `|event=child.end [^\n]*signal=31)[\s\S]{0,3000}", self.text())
+        """What sanitizers, asserts and the sandbox (a child that ends by SIGSYS) said, in it or its children; "" when all is well.
+        A sanitizer that found no memory for its own tables says nothing about the program."""
+        found = re.search(r"(?:ERROR: \w+Sanitizer(?! failed to allocate)|runtime error: |Assertion `|event=child.end [^\n]*signal=31)[\s\S]{0,3000}", self.text())
         return found[0] if found else ""
 
     def children(self):
