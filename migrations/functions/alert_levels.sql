@@ -103,10 +103,9 @@ BEGIN
    GROUP BY e.offer_name;
 
   RETURN QUERY
-  SELECT 'certificate_errors', coalesce(t.offer_name, ''), count(*)::numeric
-    FROM trace_attempts a
-    JOIN active_trace_requests t USING (request_id)
-   WHERE a.ended_at > v_now - interval '5 minutes' AND a.error = 'target_tls'
+  SELECT 'certificate_errors', c.untrusted, sum(c.attempts)::numeric
+    FROM ended_by_country(v_now - interval '5 minutes') AS c
+   WHERE c.untrusted IS NOT NULL
    GROUP BY 2;
 
   RETURN QUERY

@@ -1,9 +1,11 @@
 -- What is compared of a trace: its hops in order, the parameters that the link had and those that arrived, and who had
 -- issued the certificates, by host. A trace that kept no chain (extract_only) has its two ends.
 CREATE OR REPLACE FUNCTION chain_shape(p_chain jsonb, p_final_url text, p_tracking_url text) RETURNS jsonb
-LANGUAGE sql IMMUTABLE
+LANGUAGE plpgsql IMMUTABLE
 SET search_path = pg_catalog, public, pg_temp
 AS $$
+BEGIN
+  RETURN (
   WITH hop AS (
     SELECT h.place, chain_hop(h.hop->>'url') AS hop,
            coalesce(substring(h.hop #>> '{tls,issuer}' FROM '(?:^|[,/;] *)O ?= ?"?([^,/;"]+)'), h.hop #>> '{tls,issuer}') AS issuer
@@ -21,7 +23,7 @@ AS $$
                          FROM (SELECT split_part(hop.hop, '://', 2) AS host, jsonb_agg(DISTINCT left(hop.issuer, 200)) AS issuers
                                  FROM hop
                                 WHERE hop.issuer IS NOT NULL
-                                GROUP BY 1) AS known))
-$$;
+                                GROUP BY 1) AS known)));
+END $$;
 COMMENT ON FUNCTION chain_shape(jsonb, text, text) IS 'Hops, parameters and certificate issuers of a trace, for comparing.';
 REVOKE ALL ON FUNCTION chain_shape(jsonb, text, text) FROM PUBLIC;

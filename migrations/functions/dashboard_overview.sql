@@ -1,5 +1,5 @@
 -- The dashboard's first page: the state of pool and queue, how fast things go, which processes live, what alerts say.
--- Rates are of the last minute, percentiles of the last five. A process not heard of for p_silence_ms counts as gone.
+-- Rates are of the last minute, percentiles of the last five, and of the newest 10,000 attempts in them. A process not heard of for p_silence_ms counts as gone.
 CREATE OR REPLACE FUNCTION dashboard_overview(p_silence_ms integer) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
@@ -12,7 +12,7 @@ DECLARE
   v_traces    jsonb;
   v_ends      jsonb;
   v_processes jsonb;
-  v_status    jsonb := pool_monitor();
+  v_state     jsonb := pool_state(v_now);
 BEGIN
   -- Since when the most overdue request of each country could have been claimed.
   SELECT coalesce(jsonb_object_agg(place.country, greatest(0, ceil(extract(epoch FROM v_now - first.due_at)))), '{}')
@@ -29,22 +29,23 @@ BEGIN
    WHERE t.started_at > v_now - interval '1 minute' AND t.started_at <= v_now;
 
   SELECT jsonb_build_object(
-           'last_minute', count(*) FILTER (WHERE a.new_status <> 'pending' AND a.ended_at > v_now - interval '1 minute'),
-           'retries', count(*) FILTER (WHERE a.new_status = 'pending'),
-           'http_only', count(*) FILTER (WHERE a.new_status = 'completed' AND a.mode_used = 'http_only'),
-           'browser', count(*) FILTER (WHERE a.new_status = 'completed' AND a.mode_used = 'browser'),
+           'last_minute', coalesce((SELECT sum(k.attempts) FROM ended_by_kind(v_now - interval '1 minute') AS k WHERE k.new_status <> 'pending'), 0),
            'wait_ms', to_jsonb(percentile_disc(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY a.wait_ms)),
            'trace_ms', to_jsonb(percentile_disc(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY a.trace_ms)
                                 FILTER (WHERE a.new_status = 'completed')))
     INTO v_traces
-    FROM trace_attempts a
-   WHERE a.ended_at > v_now - interval '5 minutes';
+    FROM (SELECT b.new_status, b.wait_ms, b.trace_ms
+            FROM trace_attempts b
+           WHERE b.ended_at > v_now - interval '5 minutes'
+           ORDER BY b.ended_at DESC
+           LIMIT 10000) AS a;
 
-  SELECT coalesce(jsonb_agg(to_jsonb(e) ORDER BY e.traces DESC, e.mode, e.outcome, e.status), '[]')
-    INTO v_ends
-    FROM (SELECT coalesce(a.mode_used, 'none') AS mode, a.outcome, a.new_status AS status, count(*) AS traces
-            FROM trace_attempts a
-           WHERE a.ended_at > v_now - interval '5 minutes' AND a.new_status <> 'pending'
+  SELECT jsonb_build_object('http_only', v_state #> '{inside,lately,http_only}', 'browser', v_state #> '{inside,lately,browser}',
+                            'retries', coalesce(sum(e.traces) FILTER (WHERE e.status = 'pending'), 0)) || v_traces,
+         coalesce(jsonb_agg(to_jsonb(e) ORDER BY e.traces DESC, e.mode, e.outcome, e.status) FILTER (WHERE e.status <> 'pending'), '[]')
+    INTO v_traces, v_ends
+    FROM (SELECT coalesce(k.mode_used, 'none') AS mode, k.outcome, k.new_status AS status, sum(k.attempts) AS traces
+            FROM ended_by_kind(v_now - interval '5 minutes') AS k
            GROUP BY 1, 2, 3) AS e;
 
   SELECT coalesce(jsonb_agg(to_jsonb(p) ORDER BY p.program, p.host, p.started_at), '[]')
@@ -58,7 +59,7 @@ BEGIN
            LIMIT 200) AS p;
 
   RETURN jsonb_build_object(
-    'now', v_now, 'status', v_status, 'promises', promises(v_status), 'queue_age_s', v_queue, 'clicks', v_clicks, 'traces', v_traces,
+    'now', v_now, 'status', v_state - 'inside', 'promises', promises(v_state), 'queue_age_s', v_queue, 'clicks', v_clicks, 'traces', v_traces,
     'ends', v_ends, 'processes', v_processes, 'alerts', dashboard_alerts(),
     'cooldown_s', (SELECT policy.cooldown_s FROM trace_policy policy));
 END $$;

@@ -3,6 +3,7 @@
 -- minute it does of those it could. What cannot be told (no click, no trace, no pool) is null.
 --
 -- Edges count since their start. Their counts are compared from snapshot to snapshot; one that went back was restarted.
+-- p_status is what pool_monitor() says, or pool_state(), which spares counting again.
 -- The ceiling: every healthy IP traces for the mean time, rests for the cooldown, and begins again.
 CREATE OR REPLACE FUNCTION promises(p_status jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -12,10 +13,9 @@ AS $$
 DECLARE
   v_now       timestamptz := clock_timestamp();
   v_edge      jsonb;
-  v_auto      bigint;
-  v_http      bigint;
-  v_ended     bigint;
-  v_trace_ms  numeric;
+  v_lately    jsonb := coalesce(p_status #> '{inside,lately}', traced_lately(v_now));
+  v_auto      bigint := v_lately->>'auto';
+  v_ended     bigint := v_lately->>'ended';
   v_healthy   bigint;
   v_total     bigint;
   v_ceiling   numeric;
@@ -40,18 +40,10 @@ BEGIN
                                       (now.last->>'over_500ms')::bigint AS over_500ms) AS before
            WHERE now.last IS NOT NULL) AS step;
 
-  SELECT count(*) FILTER (WHERE a.reason IS NOT NULL AND a.new_status = 'completed'),
-         count(*) FILTER (WHERE a.reason IS NOT NULL AND a.new_status = 'completed' AND a.mode_used = 'http_only'),
-         count(*) FILTER (WHERE a.new_status <> 'pending'),
-         coalesce(avg(a.trace_ms), 0)
-    INTO v_auto, v_http, v_ended, v_trace_ms
-    FROM trace_attempts a
-   WHERE a.ended_at > v_now - interval '5 minutes';
-
   SELECT coalesce(sum((place.value->>'healthy')::bigint), 0), coalesce(sum((place.value->>'total')::bigint), 0)
     INTO v_healthy, v_total
     FROM jsonb_each(p_status->'pool_summary') AS place;
-  SELECT round(v_healthy * 60 / nullif(v_trace_ms / 1000 + policy.cooldown_s, 0), 2)
+  SELECT round(v_healthy * 60 / nullif(coalesce((v_lately->>'attempt_ms')::numeric, 0) / 1000 + policy.cooldown_s, 0), 2)
     INTO v_ceiling
     FROM trace_policy policy;
 
@@ -65,7 +57,7 @@ BEGIN
     'edge', v_edge || jsonb_build_object(
       'over_200ms_percent', round(100.0 * (v_edge->>'over_200ms')::numeric / nullif((v_edge->>'answers')::numeric, 0), 4),
       'over_500ms_percent', round(100.0 * (v_edge->>'over_500ms')::numeric / nullif((v_edge->>'answers')::numeric, 0), 4)),
-    'http_only', jsonb_build_object('traces', v_auto, 'percent', round(100.0 * v_http / nullif(v_auto, 0), 1), 'expected_percent', 80),
+    'http_only', jsonb_build_object('traces', v_auto, 'percent', round(100.0 * (v_lately->>'auto_http_only')::bigint / nullif(v_auto, 0), 1), 'expected_percent', 80),
     'utilization', jsonb_build_object(
       'percent', CASE WHEN v_total > 0 THEN p_status #> '{health,pool_utilization_percent}' END,
       'low_percent', 60, 'high_percent', 80, 'peak_of_day', v_peak),
