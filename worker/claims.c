@@ -7,6 +7,7 @@
 #include "common/loop.h"
 #include "common/metrics.h"
 #include "common/pg/row.h"
+#include "worker/countries.h"
 #include "worker/queries_worker.h"
 
 #include <stdio.h>
@@ -19,25 +20,6 @@ enum {
 };
 
 static void ask_next(struct claims *c);
-
-char *claims_countries(const char *list)
-{
-    SCOPED_VALUE(buf) out;
-    char *result;
-
-    buf_init(&out, ARRAY_MAX_BYTES);
-    for (struct str rest = str_from(list), part; str_cut(&rest, ',', &part);) {
-        part = str_trim(part);
-        if (part.len && str_find(part, 0, '"') == part.len && str_find(part, 0, '\\') == part.len)
-            buf_printf(&out, "%s\"%.*s\"", out.len ? "," : "{", STR_ARG(part));
-    }
-    if (out.len == 0 || !buf_append_char(&out, '}'))
-        return NULL;
-    result = strdup(buf_cstr(&out));
-    if (!result)
-        abort(); /* NULL is every country */
-    return result;
-}
 
 static void arm_poll(struct claims *c);
 
@@ -66,8 +48,11 @@ static void arm_poll(struct claims *c)
 void claims_init(struct claims *c, uv_loop_t *loop, const struct conf *conf, struct pg *pg,
                  const char *worker)
 {
+    struct err err;
+
     *c = (struct claims){.conf = conf, .pg = pg, .worker = worker};
-    c->countries = claims_countries(conf->worker_countries);
+    if (!countries_read(conf->worker_countries, &c->countries, &err))
+        abort();
     for (size_t i = 0; i < ARRAY_LEN(c->texts); i++)
         buf_init(&c->texts[i], ARRAY_MAX_BYTES);
     uv_timer_init(loop, &c->poll);

@@ -68,7 +68,10 @@ struct claims {
     void *arg;
 };
 
-/* The callbacks and arg are set by the caller afterwards, before the first wake. */
+/*
+ * conf.worker_countries has been judged (countries.h). The callbacks and arg are set by the caller
+ * afterwards, before the first wake.
+ */
 void claims_init(struct claims *c, uv_loop_t *loop, const struct conf *conf, struct pg *pg,
                  const char *worker);
 void claims_close(struct claims *c);
@@ -90,8 +93,5 @@ bool claims_want_work(const struct claims *c);
 bool claims_came_short(const struct claims *c);
 /* No more claims; what is on its way is still delivered. */
 void claims_stop(struct claims *c);
-
-/* "us, de" as an array literal for PostgreSQL; NULL for an empty list. Caller owns it. */
-char *claims_countries(const char *list);
 
 #endif

@@ -13,6 +13,7 @@
 #include "common/service.h"
 #include "worker/browser/launcher.h"
 #include "worker/child.h"
+#include "worker/countries.h"
 #include "worker/tools_batch.h"
 #include "worker/tools_trace.h"
 #include "worker/tools_url.h"
@@ -81,6 +82,13 @@ static int usage(const char *what, const char *value)
     return EXIT_USAGE;
 }
 
+static bool has_good_countries(const struct conf *conf, struct err *err)
+{
+    SCOPED(char) array = NULL;
+
+    return countries_read(conf->worker_countries, &array, err);
+}
+
 static bool has_good_sections(const struct conf *conf, struct err *err)
 {
     struct vast_rules rules;
@@ -103,7 +111,7 @@ static bool is_consistent(const struct conf *conf, struct err *err)
                        (long long)conf->worker_silence_s, (long long)conf->worker_heartbeat_s);
     if (conf->browser_enabled && !launcher_check_user(conf->browser_user, err))
         return false;
-    return has_good_sections(conf, err);
+    return has_good_countries(conf, err) && has_good_sections(conf, err);
 }
 
 static int run_child(const struct conf *conf, const struct proc_child *me)

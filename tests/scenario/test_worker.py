@@ -133,7 +133,7 @@ def test_a_country_without_ips_delays_no_other(db, worker, pool, proxies, offer)
 def test_a_worker_for_some_countries_leaves_the_others_alone(db, worker, pool, proxies, offer):
     for proxy, country in zip(proxies(3), ("us", "de", "fr")):
         pool.add(proxy, country)
-    worker("--worker.countries=de, fr")
+    worker("--worker.countries=de, FR")
     left = pool.request(offer, "us")
     assert [pool.ended(pool.request(offer, country))["status"] for country in ("de", "fr")] == ["completed"] * 2
     assert pool.row(left)["status"] == "pending"

@@ -522,19 +522,6 @@ static void polls_never_stop_and_are_not_in_step(void **state)
     assert_in_range(soonest_ms, 0, 950);
 }
 
-static void countries_are_an_array_or_all(void **state)
-{
-    (void)state;
-    {
-        SCOPED(char) two = claims_countries(" us , de,");
-
-        assert_string_equal(two, "{\"us\",\"de\"}");
-    }
-    assert_null(claims_countries(""));
-    assert_null(claims_countries(" , "));
-    assert_null(claims_countries("\"us\""));
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -560,7 +547,6 @@ int main(void)
         TEST(after_a_joined_claim_that_failed_the_next_goes_alone),
         TEST(a_claim_without_an_answer_is_told_and_not_repeated_by_itself),
         TEST(a_stopped_one_asks_no_more_but_takes_what_was_on_its_way),
-        cmocka_unit_test(countries_are_an_array_or_all),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
