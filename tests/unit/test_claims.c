@@ -3,7 +3,7 @@
  *
  * The connection is replaced by stand-ins: a test sees each question and answers it as PostgreSQL would.
  */
-#include "tests/unit/test.h"
+#include "tests/unit/fake_pg.h"
 
 #include "common/loop.h"
 #include "common/pg/row.h"
@@ -16,29 +16,13 @@
 
 /* --- stand-ins ------------------------------------------------------------------------------- */
 
-static bool is_up;
-static int asked = -1; /* the query on its way; -1 for none */
 static int asked_slots;
 static bool asked_everywhere;
 static char asked_around[64];
 static char asked_batch[CLAIMS_ID_MAX];
-static pg_done_cb asked_done;
-static void *asked_arg;
 
-bool pg_is_up(const struct pg *pg)
+static void see(int q, const char *const *values)
 {
-    (void)pg;
-    return is_up;
-}
-
-void pg_send(struct pg *pg, int q, const char *const *values, int64_t timeout_ms, pg_done_cb done, void *arg)
-{
-    (void)pg;
-    (void)timeout_ms;
-    assert_int_equal(asked, -1); /* one question at a time */
-    asked = q;
-    asked_done = done;
-    asked_arg = arg;
     if (q == Q_CLAIM_AROUND) {
         asked_slots = atoi(values[0]);
         snprintf(asked_around, sizeof(asked_around), "%s", values[4]);
@@ -111,8 +95,9 @@ static void start(const char *mode)
     claims.on_rows = on_rows;
     claims.on_lost = on_lost;
     claims.on_idle = on_idle;
-    is_up = true;
-    asked = -1;
+    fake_pg.see = see;
+    fake_pg.is_up = true;
+    fake_pg.query = -1;
     is_joined = false;
     slots = 10;
     around = NULL;
@@ -148,12 +133,10 @@ static void answer_with(int rows, const char *value, enum err_code code)
     PGresAttDesc column = {.name = (char *)"batch_id"};
     struct err err = {.code = code};
 
-    assert_int_not_equal(asked, -1);
-    asked = -1;
     PQsetResultAttrs(res, 1, &column);
     for (int row = 0; row < rows; row++)
         PQsetvalue(res, row, 0, (char *)value, (int)strlen(value));
-    asked_done(asked_arg, code == ERR_OK ? res : NULL, "", &err);
+    fake_pg_answer(code == ERR_OK ? res : NULL, "", &err);
 }
 
 static void answer(int rows)
@@ -163,15 +146,15 @@ static void answer(int rows)
 
 static void expect_claim(int n, bool everywhere)
 {
-    assert_int_equal(asked, Q_CLAIM);
+    assert_int_equal(fake_pg.query, Q_CLAIM);
     assert_int_equal(asked_slots, n);
     assert_int_equal(asked_everywhere, everywhere);
 }
 
 static void expect_a_claim_later(int n)
 {
-    assert_int_equal(asked, -1);
-    while (asked == -1)
+    assert_int_equal(fake_pg.query, -1);
+    while (fake_pg.query == -1)
         uv_run(&loop, UV_RUN_ONCE);
     expect_claim(n, asked_everywhere);
 }
@@ -191,7 +174,7 @@ static void it_asks_for_as_many_as_there_is_room_for(void **state)
     claims_wake(&claims);
     expect_claim(10, true); /* nothing is known yet: everywhere */
     answer(10);
-    assert_int_equal(asked, -1); /* no room: no question, though there is more */
+    assert_int_equal(fake_pg.query, -1); /* no room: no question, though there is more */
     slots = 4;
     claims_resume(&claims);
     expect_claim(4, false); /* and then where the last one stopped */
@@ -200,7 +183,7 @@ static void it_asks_for_as_many_as_there_is_room_for(void **state)
 
 static void expect_claim_around(int n)
 {
-    assert_int_equal(asked, Q_CLAIM_AROUND);
+    assert_int_equal(fake_pg.query, Q_CLAIM_AROUND);
     assert_int_equal(asked_slots, n);
     assert_string_equal(asked_around, "{a}");
 }
@@ -218,7 +201,7 @@ static void a_busy_browser_is_gone_around_and_what_waits_for_it_stays_wanted(voi
     answer(1);
     claims.turns.around_from_ms = INT64_MAX;
     claims_resume(&claims); /* there is not: not at once again */
-    assert_int_equal(asked, -1);
+    assert_int_equal(fake_pg.query, -1);
     assert_false(claims_join(&claims, 1)); /* nor with results */
     claims_wake(&claims);
     expect_claim_around(1);
@@ -234,7 +217,7 @@ static void a_batch_goes_around_a_busy_browser_too(void **state)
 {
     (void)state;
     claims_wake_batches(&claims);
-    assert_int_equal(asked, Q_OPEN_BATCHES);
+    assert_int_equal(fake_pg.query, Q_OPEN_BATCHES);
     around = "{a}";
     answer_with(1, "b1", ERR_OK);
     expect_claim_around(10);
@@ -254,11 +237,11 @@ static void a_short_claim_is_followed_by_a_look_everywhere_and_then_by_rest(void
     answer(3);
     expect_claim(7, true);
     answer(0);
-    assert_int_equal(asked, -1);
+    assert_int_equal(fake_pg.query, -1);
     claims_resume(&claims); /* slots became free, but there was nothing */
-    assert_int_equal(asked, -1);
+    assert_int_equal(fake_pg.query, -1);
     poll_now();
-    assert_int_equal(asked, Q_OPEN_BATCHES);
+    assert_int_equal(fake_pg.query, Q_OPEN_BATCHES);
 }
 
 static void a_look_everywhere_that_must_wait_is_not_forgotten(void **state)
@@ -270,12 +253,12 @@ static void a_look_everywhere_that_must_wait_is_not_forgotten(void **state)
     claims_resume(&claims);
     claims.turns.full_from_ms = loop_now_ms() + 20;
     answer(3);
-    assert_int_equal(asked, -1);
-    while (asked == -1)
+    assert_int_equal(fake_pg.query, -1);
+    while (fake_pg.query == -1)
         uv_run(&loop, UV_RUN_ONCE);
-    if (asked == Q_OPEN_BATCHES)
+    if (fake_pg.query == Q_OPEN_BATCHES)
         answer(0);
-    if (asked == Q_SETTLE_BATCHES)
+    if (fake_pg.query == Q_SETTLE_BATCHES)
         answer(0);
     expect_claim(7, true);
 }
@@ -309,9 +292,9 @@ static void a_notify_during_a_claim_is_not_lost(void **state)
     claims_wake(&claims);
     claims_wake(&claims);
     answer(0);
-    assert_int_equal(asked, Q_CLAIM);
+    assert_int_equal(fake_pg.query, Q_CLAIM);
     answer(0);
-    assert_int_equal(asked, -1);
+    assert_int_equal(fake_pg.query, -1);
 }
 
 /* Enough for a pause that the test would not miss, however slow its machine. */
@@ -329,7 +312,7 @@ static void what_comes_after_a_short_claim_is_claimed_together(void **state)
     claims_wake(&claims);
     expect_a_claim_later(9); /* neither lost nor made twice */
     answer(2);
-    assert_int_equal(asked, -1);
+    assert_int_equal(fake_pg.query, -1);
 }
 
 static void a_notify_during_a_short_claim_is_claimed_after_the_rest(void **state)
@@ -364,7 +347,7 @@ static void a_batch_waits_for_no_rest(void **state)
     claims_wake(&claims);
     answer(1);
     claims_wake_batches(&claims);
-    assert_int_equal(asked, Q_OPEN_BATCHES);
+    assert_int_equal(fake_pg.query, Q_OPEN_BATCHES);
     answer_with(1, "b-1", ERR_OK);
     expect_claim(9, true);
     assert_string_equal(asked_batch, "b-1");
@@ -379,7 +362,7 @@ static void a_resting_one_that_is_stopped_asks_no_more(void **state)
     claims_wake(&claims);
     claims_stop(&claims);
     uv_run(&loop, UV_RUN_DEFAULT); /* no timer is left */
-    assert_int_equal(asked, -1);
+    assert_int_equal(fake_pg.query, -1);
 }
 
 static void batches_go_first_and_an_empty_one_is_settled(void **state)
@@ -387,7 +370,7 @@ static void batches_go_first_and_an_empty_one_is_settled(void **state)
     (void)state;
     claims_wake_batches(&claims);
     claims_wake(&claims);
-    assert_int_equal(asked, Q_OPEN_BATCHES);
+    assert_int_equal(fake_pg.query, Q_OPEN_BATCHES);
     answer_with(1, "b-1", ERR_OK);
     expect_claim(10, true);
     assert_string_equal(asked_batch, "b-1");
@@ -397,25 +380,25 @@ static void batches_go_first_and_an_empty_one_is_settled(void **state)
     answer(8);
     slots = 8;
     claims_resume(&claims);
-    assert_int_equal(asked, Q_OPEN_BATCHES);
+    assert_int_equal(fake_pg.query, Q_OPEN_BATCHES);
     answer_with(1, "b-1", ERR_OK);
     answer(0);
-    assert_int_equal(asked, Q_SETTLE_BATCHES);
+    assert_int_equal(fake_pg.query, Q_SETTLE_BATCHES);
 }
 
 static void batch_mode_claims_for_batches_alone(void **state)
 {
     (void)state;
     claims_wake(&claims);
-    assert_int_equal(asked, -1);
+    assert_int_equal(fake_pg.query, -1);
     poll_now();
-    assert_int_equal(asked, Q_OPEN_BATCHES);
+    assert_int_equal(fake_pg.query, Q_OPEN_BATCHES);
     answer_with(1, "b-1", ERR_OK);
     assert_string_equal(asked_batch, "b-1");
     answer(1);
-    if (asked == Q_SETTLE_BATCHES)
+    if (fake_pg.query == Q_SETTLE_BATCHES)
         answer(0);
-    assert_int_equal(asked, -1);
+    assert_int_equal(fake_pg.query, -1);
 }
 
 static void results_take_a_claim_for_their_slots_along(void **state)
@@ -425,7 +408,7 @@ static void results_take_a_claim_for_their_slots_along(void **state)
     claims_wake(&claims);
     assert_false(claims_join(&claims, 3)); /* one is on its way */
     answer(10);
-    assert_int_equal(asked, -1);
+    assert_int_equal(fake_pg.query, -1);
     assert_true(claims_join(&claims, 3));
     assert_true(is_joined);
     expect_claim(3, false);
@@ -481,11 +464,11 @@ static void a_claim_without_an_answer_is_told_and_not_repeated_by_itself(void **
     claims_wake(&claims);
     answer_with(0, "", ERR_DATABASE);
     assert_int_equal(nlost, 1);
-    assert_int_equal(asked, -1);
-    is_up = false;
+    assert_int_equal(fake_pg.query, -1);
+    fake_pg.is_up = false;
     claims_wake(&claims);
-    assert_int_equal(asked, -1);
-    is_up = true;
+    assert_int_equal(fake_pg.query, -1);
+    fake_pg.is_up = true;
     claims_wake(&claims);
     expect_claim(10, true);
 }
@@ -501,7 +484,7 @@ static void a_stopped_one_asks_no_more_but_takes_what_was_on_its_way(void **stat
     assert_int_equal(nidle, 1);
     claims_wake(&claims);
     claims_wake_batches(&claims);
-    assert_int_equal(asked, -1);
+    assert_int_equal(fake_pg.query, -1);
 }
 
 static void polls_never_stop_and_are_not_in_step(void **state)
@@ -509,7 +492,7 @@ static void polls_never_stop_and_are_not_in_step(void **state)
     uint64_t soonest_ms = UINT64_MAX;
 
     (void)state;
-    is_up = false; /* so that nothing but the clock asks */
+    fake_pg.is_up = false; /* so that nothing but the clock asks */
     for (int i = 0; i < 50; i++) {
         uint64_t due_ms;
 

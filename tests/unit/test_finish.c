@@ -3,7 +3,7 @@
  *
  * The connection is replaced by stand-ins: a test sees each statement and answers it as PostgreSQL would.
  */
-#include "tests/unit/test.h"
+#include "tests/unit/fake_pg.h"
 
 #include "common/json.h"
 #include "common/pg/row.h"
@@ -15,29 +15,15 @@
 
 /* --- stand-ins ------------------------------------------------------------------------------- */
 
-static bool is_up;
-static int nsent, sent_query;
+static int nsent;
 static json_t *sent_items;
-static pg_done_cb sent_done;
-static void *sent_arg;
 
-bool pg_is_up(const struct pg *pg)
+static void see(int q, const char *const *values)
 {
-    (void)pg;
-    return is_up;
-}
-
-void pg_send(struct pg *pg, int q, const char *const *values, int64_t timeout_ms, pg_done_cb done, void *arg)
-{
-    (void)pg;
-    (void)timeout_ms;
-    assert_null(sent_done); /* one at a time */
+    (void)q;
     assert_string_equal(values[0], "host.1.1");
     json_decref(sent_items);
     sent_items = json_loads(values[1], 0, NULL);
-    sent_query = q;
-    sent_done = done;
-    sent_arg = arg;
     nsent++;
 }
 
@@ -78,7 +64,7 @@ static int njoined;
 static bool join(void *arg, int n)
 {
     (void)arg;
-    assert_non_null(sent_done); /* the results are queued already */
+    assert_int_not_equal(fake_pg.query, -1); /* the results are queued already */
     njoined += joins_next ? n : 0;
     return joins_next;
 }
@@ -96,7 +82,8 @@ static int setup(void **state)
     static const char *const ids[TRACES] = {"id-0", "id-1", "id-2"};
     (void)state;
 
-    is_up = true;
+    fake_pg.see = see;
+    fake_pg.is_up = true;
     nsent = nstored = 0;
     nended = 0;
     uv_loop_init(&loop);
@@ -121,7 +108,7 @@ static int teardown(void **state)
     assert_int_equal(uv_loop_close(&loop), 0);
     json_decref(sent_items);
     sent_items = NULL;
-    sent_done = NULL;
+    fake_pg.query = -1;
     return 0;
 }
 
@@ -150,11 +137,8 @@ static void answer(const char *sqlstate, enum err_code code)
 {
     SCOPED(PGresult) res = code == ERR_OK ? accepting() : NULL;
     struct err err = {.code = code};
-    pg_done_cb done = sent_done;
 
-    assert_non_null(done);
-    sent_done = NULL;
-    done(sent_arg, res, sqlstate, &err);
+    fake_pg_answer(res, sqlstate, &err);
 }
 
 static void accept_it(void)
@@ -164,8 +148,7 @@ static void accept_it(void)
 
 static void expect_sent(int query, size_t n)
 {
-    assert_non_null(sent_done);
-    assert_int_equal(sent_query, query);
+    assert_int_equal(fake_pg.query, query);
     assert_int_equal(json_array_size(sent_items), n);
 }
 
@@ -195,8 +178,8 @@ static void statements_of_a_child_that_keeps_up_are_apart(void **state)
     accept_it();
     finish_add(&finish, &traces[1]);
     finish_add(&finish, &traces[2]);
-    assert_null(sent_done);
-    while (!sent_done)
+    assert_int_equal(fake_pg.query, -1);
+    while (fake_pg.query == -1)
         uv_run(&loop, UV_RUN_ONCE);
     expect_sent(Q_FINISH, 2);
     accept_it();
@@ -224,7 +207,7 @@ static void the_next_results_wait_for_what_was_joined(void **state)
         finish_add(&finish, &traces[i]);
     assert_int_equal(njoined, 1);
     accept_it();
-    assert_null(sent_done);
+    assert_int_equal(fake_pg.query, -1);
     uv_run(&loop, UV_RUN_NOWAIT);
     expect_sent(Q_FINISH, 2);
     assert_int_equal(njoined, 3);
@@ -235,11 +218,11 @@ static void the_next_results_wait_for_what_was_joined(void **state)
 static void without_a_database_they_wait_in_order(void **state)
 {
     (void)state;
-    is_up = false;
+    fake_pg.is_up = false;
     for (int i = 0; i < TRACES; i++)
         finish_add(&finish, &traces[i]);
     assert_int_equal(nsent, 0);
-    is_up = true;
+    fake_pg.is_up = true;
     finish_wake(&finish);
     expect_sent(Q_FINISH, 3);
     answer("", ERR_DATABASE); /* gone again: nobody knows whether it was done */
@@ -260,13 +243,13 @@ static void heavy_results_go_one_at_a_time(void **state)
     (void)state;
 
     memset(picture, 'A', sizeof(picture));
-    is_up = false;
+    fake_pg.is_up = false;
     for (int i = 0; i < TRACES; i++) {
         traces[i].claim.evidence = evidence_bit(EVIDENCE_SCREENSHOT);
         traces[i].result = &result;
         finish_add(&finish, &traces[i]);
     }
-    is_up = true;
+    fake_pg.is_up = true;
     finish_wake(&finish);
     for (int i = 0; i < TRACES; i++) {
         expect_sent(Q_FINISH, 1);
@@ -280,11 +263,11 @@ static void heavy_results_go_one_at_a_time(void **state)
 static void what_is_handed_back_goes_apart(void **state)
 {
     (void)state;
-    is_up = false;
+    fake_pg.is_up = false;
     traces[1].is_let_go = true;
     for (int i = 0; i < TRACES; i++)
         finish_add(&finish, &traces[i]);
-    is_up = true;
+    fake_pg.is_up = true;
     finish_wake(&finish);
     expect_sent(Q_FINISH, 2);
     joins_next = true;
@@ -298,10 +281,10 @@ static void what_is_handed_back_goes_apart(void **state)
 static void one_bad_result_is_found_and_cut(void **state)
 {
     (void)state;
-    is_up = false;
+    fake_pg.is_up = false;
     for (int i = 0; i < TRACES; i++)
         finish_add(&finish, &traces[i]);
-    is_up = true;
+    fake_pg.is_up = true;
     joins_next = true;
     finish_wake(&finish);
     assert_int_equal(njoined, 3);

@@ -4,7 +4,7 @@
  *
  * Spool and database are replaced by stand-ins: a test says what one gives and what the other answers.
  */
-#include "tests/unit/test.h"
+#include "tests/unit/fake_pg.h"
 
 #include "common/loop.h"
 #include "edge/queries.h"
@@ -18,7 +18,6 @@
 
 enum { BATCH = 4, YIELD_BYTES = 1000, TEXT_MAX = 64, AGE_MS = 100, SLOW_US = 3000 };
 
-static bool is_up;
 static int64_t unshipped;
 static struct spool_batch *wanted; /* what a read under way is to fill; NULL: there is none */
 static void (*read_done)(void *arg);
@@ -28,8 +27,6 @@ static struct spool_item items[BATCH];
 
 static char sent[TEXT_MAX]; /* the statement under way: its clicks, or the refusal of a quarantined one */
 static bool is_quarantine;
-static pg_done_cb sent_done; /* NULL: there is none */
-static void *sent_arg;
 
 int64_t spool_unshipped_bytes(const struct spool *spool)
 {
@@ -61,21 +58,10 @@ void spool_batch_finish(struct spool_batch *batch)
     (void)batch;
 }
 
-bool pg_is_up(const struct pg *pg)
+static void see(int q, const char *const *values)
 {
-    (void)pg;
-    return is_up;
-}
-
-void pg_send(struct pg *pg, int q, const char *const *values, int64_t timeout_ms, pg_done_cb done, void *arg)
-{
-    (void)pg;
-    (void)timeout_ms;
-    assert_null(sent_done);
     is_quarantine = q == Q_QUARANTINE_CLICK;
     snprintf(sent, sizeof(sent), "%s", values[is_quarantine ? 2 : 0]);
-    sent_done = done;
-    sent_arg = arg;
 }
 
 /* --- tools ----------------------------------------------------------------------------------- */
@@ -107,14 +93,11 @@ static void spool_gives(size_t n)
 
 static void database_says(enum err_code code, const char *sqlstate)
 {
-    pg_done_cb done = sent_done;
     struct err err = {0};
 
-    assert_non_null(done);
     if (code != ERR_OK)
         err_set(&err, code, "no");
-    sent_done = NULL;
-    done(sent_arg, NULL, sqlstate, &err);
+    fake_pg_answer(NULL, sqlstate, &err);
 }
 
 static void database_takes_it(void)
@@ -129,24 +112,25 @@ static void database_refuses_it(void)
 
 static void assert_sent(const char *clicks)
 {
-    assert_non_null(sent_done);
+    assert_int_not_equal(fake_pg.query, -1);
     assert_false(is_quarantine);
     assert_string_equal(sent, clicks);
 }
 
 static void wait_until_sent(void)
 {
-    while (!sent_done)
+    while (fake_pg.query == -1)
         uv_run(&loop, UV_RUN_ONCE);
 }
 
 static int begin(void **state)
 {
     (void)state;
-    is_up = true;
+    fake_pg.see = see;
+    fake_pg.is_up = true;
     unshipped = 2 * YIELD_BYTES; /* so much that it does not rest */
     wanted = NULL;
-    sent_done = NULL;
+    fake_pg.query = -1;
     nreads = committed = 0;
     assert_int_equal(uv_loop_init(&loop), 0);
     assert_int_equal(uv_timer_init(&loop, &clock_tick), 0);
@@ -189,10 +173,10 @@ static void test_a_batch_is_one_statement(void **state)
 static void test_while_the_database_is_away_the_batch_waits(void **state)
 {
     (void)state;
-    is_up = false;
+    fake_pg.is_up = false;
     spool_gives(2);
-    assert_null(sent_done);
-    is_up = true;
+    assert_int_equal(fake_pg.query, -1);
+    fake_pg.is_up = true;
     ship_kick(ship);
     assert_sent("[0,1]");
 }
@@ -224,7 +208,7 @@ static void test_a_lost_connection_is_no_refusal(void **state)
     (void)state;
     spool_gives(4);
     database_says(ERR_DATABASE, "08006");
-    assert_null(sent_done);
+    assert_int_equal(fake_pg.query, -1);
     assert_int_equal(committed, 0);
     wait_until_sent();
     assert_sent("[0,1,2,3]");
@@ -255,9 +239,9 @@ static void test_shipping_rests_for_clicks(void **state)
     unshipped = YIELD_BYTES - 1;
     answer_slowly();
     spool_gives(1);
-    assert_null(sent_done);
+    assert_int_equal(fake_pg.query, -1);
     ship_kick(ship); /* another click came */
-    assert_null(sent_done);
+    assert_int_equal(fake_pg.query, -1);
     wait_until_sent();
     assert_sent("[0]");
 }
@@ -280,7 +264,7 @@ static void test_another_database_gets_it_all_again(void **state)
     database_takes_it();
     assert_int_equal(committed, 0);
     assert_int_equal(nreads, 2);
-    is_up = false;
+    fake_pg.is_up = false;
     spool_gives(4);
     ship_again(ship);
     assert_int_equal(nreads, 3);
@@ -291,7 +275,7 @@ static void test_damage_alone_is_no_batch(void **state)
     (void)state;
     unshipped = 0;
     spool_gives(0);
-    assert_null(sent_done);
+    assert_int_equal(fake_pg.query, -1);
     assert_int_equal(nreads, 1);
 }
 
