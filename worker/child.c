@@ -197,6 +197,14 @@ static void drain(struct child *c)
     child_check_drained(c);
 }
 
+void child_retire(struct child *c, const char *why)
+{
+    if (c->is_draining)
+        return;
+    log_warn("worker.retires", kv("why", why));
+    drain(c);
+}
+
 static void on_signal(void *arg, int signum)
 {
     if (signum != SIGHUP) /* the parent's: it replaces its children */

@@ -63,6 +63,8 @@ int child_leave_traces(struct child *c);
 
 /* --- child.c --- */
 
+/* It lacks what only a new process can have: it takes no more work, and ends when it has none. */
+void child_retire(struct child *c, const char *why);
 /* Ends a draining child that holds nothing any more, for itself or for the dead. */
 void child_check_drained(struct child *c);
 

@@ -179,6 +179,8 @@ static void on_page_done(void *arg, struct trace_result *result)
     struct trace *t = arg;
 
     t->page = NULL;
+    if (modes_has_lost_browser(&t->child->modes))
+        child_retire(t->child, "the launcher of its browser has ended");
     if (t->claim.mode == MODE_AUTO && !t->http && is_unavailable(result)) {
         trace_step(t, EV_GO);
         return;

@@ -65,6 +65,11 @@ struct browser_counts modes_browser_counts(const struct modes *m)
     return m->browser ? browser_counts(m->browser) : (struct browser_counts){0};
 }
 
+bool modes_has_lost_browser(const struct modes *m)
+{
+    return m->browser && browser_is_lost(m->browser);
+}
+
 bool modes_has_room(const struct modes *m)
 {
     struct browser_counts counts;

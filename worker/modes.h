@@ -48,6 +48,8 @@ bool modes_wants_browser(const struct modes *m, const struct trace_request *requ
 bool modes_has_browser(const struct modes *m);
 /* Zeroed as long as there is none. */
 struct browser_counts modes_browser_counts(const struct modes *m);
+/* There was one, and this process can't have another. */
+bool modes_has_lost_browser(const struct modes *m);
 /* A browser would take a trace at once, without keeping another one waiting. */
 bool modes_has_room(const struct modes *m);
 

@@ -5,7 +5,7 @@ import subprocess
 import farm
 import pytest
 import tabs
-from processes import below, words_of
+from processes import below, status_of, words_of
 from stage import PAGE
 from tracing import environment
 
@@ -33,6 +33,23 @@ def test_a_killed_browser_costs_no_trace_and_no_ip(db, worker, pool, proxies, we
         assert (row["status"], row["attempt"], row["tracer_mode_used"]) == ("completed", 2, "browser")
         assert [one["error"] for one in db.run("SELECT error FROM trace_attempts WHERE request_id = %s ORDER BY attempt", request)] == [
             "browser_died", None]
+    pool.nothing_held()
+    assert db.value("SELECT max(consecutive_failures) FROM ip_rotation_pool") == 0
+
+
+def test_a_killed_launcher_costs_one_try_and_the_child_that_had_it(db, worker, pool, proxies, web):
+    """It starts the next Chromium, and only a new process can have another: the child ends, and the one after it has what it takes."""
+    for proxy in proxies(4):
+        pool.add(proxy)
+    db.run("UPDATE trace_policy SET retry_backoff_s = 0")
+    page = web.add("http://shop.test/", PAGE)
+    running = worker()
+    assert pool.ended(pool.request(page, options={"mode": "browser"}))["status"] == "completed"
+    lost = [pid for pid in below(running.pid) if (status_of(pid) or {}).get("Name") == "tp-launcher"]
+    tabs.Tabs.kill(None, [*lost, *chromium(running)])
+    row = pool.ended(pool.request(page, options={"mode": "browser"}))
+    assert (len(lost), row["status"], row["attempt"]) == (1, "completed", 2)
+    assert "launcher" in running.wait_event("worker.retires")[0]["why"]
     pool.nothing_held()
     assert db.value("SELECT max(consecutive_failures) FROM ip_rotation_pool") == 0
 

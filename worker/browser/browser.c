@@ -322,3 +322,8 @@ struct browser_counts browser_counts(const struct browser *b)
         counts.waiting += is_waiting(job);
     return counts;
 }
+
+bool browser_is_lost(const struct browser *b)
+{
+    return launcher_is_gone(b->launcher);
+}

@@ -56,5 +56,7 @@ struct browser_counts {
     int64_t starts, deaths;
 };
 struct browser_counts browser_counts(const struct browser *b);
+/* Its launcher has ended: no Chromium will start any more. */
+bool browser_is_lost(const struct browser *b);
 
 #endif

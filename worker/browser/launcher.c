@@ -27,7 +27,7 @@ struct launcher {
     int socket;
     pid_t pid;
     uint32_t serial;
-    bool has_authorities;
+    bool has_authorities, is_gone;
     struct err refusal; /* why Chromium can't be what the settings ask for; ERR_OK */
 };
 
@@ -175,9 +175,10 @@ static bool ask(struct launcher *l, const char *program, const char *const *argu
         fits = i < LAUNCHER_WORDS_MAX - 4 && add_word(&m, &used, arguments[i]);
     if (!fits)
         return err_set(err, ERR_BROWSER_START, "too many arguments for %s", program);
-    if (send(l->socket, &m, sizeof(m.head) + used, MSG_NOSIGNAL) < 0)
-        return err_set(err, ERR_BROWSER_START, "launcher of the browser: %s", strerror(errno));
-    return true;
+    if (send(l->socket, &m, sizeof(m.head) + used, MSG_NOSIGNAL) >= 0)
+        return true;
+    l->is_gone = errno == EPIPE;
+    return err_set(err, ERR_BROWSER_START, "launcher of the browser: %s", strerror(errno));
 }
 
 static void take_fds(struct msghdr *message, int fds[2])
@@ -203,6 +204,7 @@ static bool hear(struct launcher *l, struct launcher_head *head, int fds[2], str
     if (poll(&readable, 1, l->has_authorities && l->serial == 1 ? AUTHORITIES_MS : ANSWER_MS) <= 0)
         return err_set(err, ERR_BROWSER_START, "launcher of the browser: no answer");
     len = recvmsg(l->socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    l->is_gone = len == 0;
     if (len != (ssize_t)sizeof(*head))
         return err_set(err, ERR_BROWSER_START, "launcher of the browser: it is gone");
     take_fds(&message, fds);
@@ -249,6 +251,11 @@ bool launcher_start(struct launcher *l, const char *program, const char *const *
     return true;
 }
 
+bool launcher_is_gone(const struct launcher *l)
+{
+    return l->is_gone;
+}
+
 void launcher_kill(struct launcher *l, pid_t pid)
 {
     struct launcher_head head = {.word = LAUNCHER_KILL, .pid = pid};
@@ -256,5 +263,5 @@ void launcher_kill(struct launcher *l, pid_t pid)
     if (pid <= 0)
         return;
     if (send(l->socket, &head, sizeof(head), MSG_NOSIGNAL) < 0)
-        kill(-pid, SIGKILL); /* the launcher is gone, which it never should be */
+        kill(-pid, SIGKILL); /* the launcher is gone */
 }
