@@ -12,23 +12,25 @@ AS $$
 DECLARE
   c_at_once CONSTANT interval := '10 minutes';
   c_again   CONSTANT interval := '2 minutes';
+  c_kept    CONSTANT interval := '61 minutes';   -- the longest window, asked for by a statement that took its time
   v_due     timestamptz := date_bin('10 s', clock_timestamp() - interval '10 s', 'epoch');
-  v_kept    timestamptz := v_due - interval '1 hour';   -- the longest window begins within these ten seconds
+  v_kept    timestamptz := v_due - c_kept;
+  v_counted timestamptz;
   v_from    timestamptz;
   v_to      timestamptz;
   v_part    record;
 BEGIN
-  SELECT greatest(c.counted_to, v_kept) INTO v_from FROM attempts_counted c FOR UPDATE SKIP LOCKED;
-  IF v_from IS NULL OR v_from = v_due THEN
+  SELECT c.counted_to INTO v_counted FROM attempts_counted c FOR UPDATE SKIP LOCKED;
+  IF v_counted IS NULL OR v_counted = v_due THEN
     RETURN;   -- somebody is at it, or it is done
   END IF;
-  IF v_from > v_due THEN
-    v_from := v_kept;   -- the clock was turned back
-  END IF;
+  v_from := CASE WHEN v_counted > v_due THEN v_kept   -- the clock was turned back
+                 ELSE greatest(v_counted, v_kept) END;
   v_to := least(v_due, v_from + c_at_once);
 
-  DELETE FROM attempts_by_kind k WHERE k.at < v_kept OR k.at >= v_to;
-  DELETE FROM attempts_by_country c WHERE c.at < v_kept OR c.at >= v_to;
+  -- What is too old now, without a look at what went before: behind a forgotten open transaction it is still in the index.
+  DELETE FROM attempts_by_kind k WHERE k.at >= v_counted - c_kept AND k.at < v_kept OR k.at >= v_to;
+  DELETE FROM attempts_by_country c WHERE c.at >= v_counted - c_kept AND c.at < v_kept OR c.at >= v_to;
   FOR v_part IN
     SELECT v_from AS first, v_to AS last
      UNION ALL
