@@ -25,8 +25,10 @@ DECLARE
   v_now    timestamptz := clock_timestamp();
   v_all    integer := jsonb_array_length(p_results);
   v_policy trace_policy;
+  v_rested timestamptz;   -- when the IPs may be used again
 BEGIN
   SELECT * INTO v_policy FROM trace_policy;
+  v_rested := v_now + v_policy.cooldown_s * interval '1 s';
 
   RETURN QUERY
   WITH result AS MATERIALIZED (
@@ -84,8 +86,7 @@ BEGIN
            is_healthy = healthy_after(p, ended.is_good, ended.is_bad, v_policy),
            next_probe_at = probe_after(p, ended.is_good, ended.is_bad, v_policy, v_now),
            consecutive_failures = failures_after(p, ended.is_good, ended.is_bad),
-           locked_until = v_now + v_policy.cooldown_s * interval '1 s',
-           free_at = v_now + v_policy.cooldown_s * interval '1 s',
+           locked_until = v_rested, free_at = v_rested,
            locked_by_request = NULL, locked_by = NULL, locked_for_batch = NULL,
            last_used_at = v_now, total_uses = p.total_uses + 1,
            success_count = p.success_count + ended.is_good::integer,
