@@ -6,6 +6,7 @@ two between one minute and the next.
 import contextlib
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -42,7 +43,7 @@ def programs():
     build = pathlib.Path(os.environ.get("TRACEPOOL_BUILD") or ROOT / "build-tests" / "bench")
     if not (build / "build.ninja").exists():
         subprocess.run(["meson", "setup", str(build), str(ROOT)], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["ninja", "-C", str(build), "tests/bench/queue/queue_farm", "tests/bench/queue/queue_edge"],
+    subprocess.run(["ninja", "-C", str(build), *(f"tests/bench/queue/{name}" for name in ("queue_farm", "queue_edge", "libslow_disk.so"))],
                    check=True, stdout=subprocess.DEVNULL)
     return build / "tests" / "bench" / "queue"
 
@@ -198,8 +199,17 @@ class Stocked:
         return Client([self.stand.programs / "queue_edge"], self.database.url_as("tracepool_edge"))
 
 
+def with_slow_disk(cluster, sync_us):
+    """Words before PostgreSQL. Its user may not be able to read the build's folder."""
+    library = shutil.copy(programs() / "libslow_disk.so", cluster.dir)
+    return ["env", f"LD_PRELOAD={library}", f"SYNC_US={sync_us}"]
+
+
 @contextlib.contextmanager
-def stand():
-    with Cluster(SETTINGS) as cluster:
+def stand(sync_us=0):
+    cluster = Cluster(SETTINGS)
+    if sync_us:
+        cluster.words = with_slow_disk(cluster, sync_us)
+    with cluster:
         cluster.migrate()
         yield Stand(cluster)
