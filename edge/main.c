@@ -9,6 +9,7 @@
 #include "common/loop.h"
 #include "common/metrics.h"
 #include "common/pg/files.h"
+#include "common/pg/open.h"
 #include "common/proc.h"
 #include "common/service.h"
 #include "edge/hit.h"
@@ -42,8 +43,7 @@ static bool check(const struct conf *conf, struct err *err)
 {
     struct hits *hits;
 
-    if (!conf_require_database(conf, err) ||
-        !hits_create(conf, &(struct hits_parts){.feed = NULL}, &hits, err))
+    if (!pg_check_settings(conf, err) || !hits_create(conf, &(struct hits_parts){.feed = NULL}, &hits, err))
         return false;
     hits_destroy(hits);
     return spool_dir_prepare(conf->edge_spool_dir, err);
@@ -115,7 +115,7 @@ static int run_child(const struct conf *conf, const struct proc_child *me)
     snprintf(name, sizeof(name), "edge.%d", me->slot);
     conf_init_log(conf, name);
     conf_forget_environment();
-    if (!restrict_child(conf, &err))
+    if (!pg_check_settings(conf, &err) || !restrict_child(conf, &err))
         return usage(err.detail);
     return serve_run(conf, me);
 }

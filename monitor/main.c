@@ -5,6 +5,7 @@
  * is little, and whoever starts it (systemd, Compose) starts it again.
  */
 #include "common/conf.h"
+#include "common/pg/open.h"
 #include "common/sandbox.h"
 #include "monitor/api.h"
 #include "monitor/check.h"
@@ -37,7 +38,7 @@ static bool is_server(int argc)
 
 static bool check_settings(const struct conf *conf, bool serves, struct err *err)
 {
-    return conf_require_database(conf, err) && (!serves || api_check_settings(conf, err));
+    return pg_check_settings(conf, err) && (!serves || api_check_settings(conf, err));
 }
 
 static int print_rules(const struct conf *conf)

@@ -8,6 +8,7 @@
 #include "common/conf.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "common/pg/open.h"
 #include "common/proc.h"
 #include "common/sandbox.h"
 #include "common/service.h"
@@ -168,7 +169,7 @@ static int run_farm(const struct conf *conf, const struct proc_child *me, char *
 {
     struct err err;
 
-    if (!is_consistent(conf, &err) || !conf_require_database(conf, &err)) {
+    if (!is_consistent(conf, &err) || !pg_check_settings(conf, &err)) {
         fprintf(stderr, "tracepool-worker: %s\n", err.detail);
         return EXIT_USAGE;
     }

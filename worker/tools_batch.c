@@ -244,7 +244,7 @@ int tool_run_batch(const struct conf *conf, int argc, char **argv)
     struct batch_run b = {.conf = conf, .exit_code = EXIT_NO_ANSWER};
     struct err err;
 
-    if (!check_arguments(argc, argv, &err) || !conf_require_database(conf, &err)) {
+    if (!check_arguments(argc, argv, &err) || !pg_check_settings(conf, &err)) {
         fprintf(stderr, "tracepool-worker run-batch: %s\n", err.detail);
         return EXIT_USAGE;
     }

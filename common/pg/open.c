@@ -3,6 +3,28 @@
  */
 #include "common/pg/open.h"
 
+#include "common/pg/target.h"
+
+static bool is_readable(const char *url, struct err *err)
+{
+    struct pg_target target;
+
+    if (!pg_target_init(&target, url, err))
+        return false;
+    pg_target_finish(&target);
+    return true;
+}
+
+bool pg_check_settings(const struct conf *conf, struct err *err)
+{
+    struct err why;
+
+    if (!conf_require_database(conf, err) || !is_readable(conf->database_url, err))
+        return false;
+    return !conf->database_listen_url[0] || is_readable(conf->database_listen_url, &why) ||
+           err_set(err, why.code, "database.listen_url: %s", why.detail);
+}
+
 static struct pg *open_listener(const struct conf *conf, struct pg_options options,
                                 struct pg_listener_events events)
 {

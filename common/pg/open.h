@@ -17,6 +17,12 @@ struct pg_listener_events {
 };
 
 /*
+ * Whether there is a connection string, and it and that of the listener can be read; whether anybody answers
+ * is found out later. ERR_BAD_SETTING.
+ */
+NODISCARD bool pg_check_settings(const struct conf *conf, struct err *err);
+
+/*
  * Starts them and returns the one for queries. The caller fills loop, application_name, queries, nqueries,
  * channels (NULL: nobody listens) and the callbacks of options; what the settings say is filled in here.
  * *listener is the other one, or NULL: then the first listens. on_notify is the same for both.

@@ -57,6 +57,18 @@ def test_programs_name_the_word_that_they_cannot_use(start):
         assert running.text().splitlines() == [f"{program}: unknown {name} beign; see {program} --help"]
 
 
+@pytest.mark.parametrize("setting", ["DATABASE_URL", "LISTEN_URL"])
+@pytest.mark.parametrize("program", ["tracepool-edge", "tracepool-worker", "tracepool-monitor"])
+def test_a_connection_string_that_is_none_stops_the_start(start, tmp_path, program, setting):
+    """In quotes, as somebody writes it into an env file. It would never connect, however long the program waited."""
+    urls = {"DATABASE_URL": "host=/nowhere", setting: '"postgresql://db.test/tracepool"'}
+    running = start(program, f"--edge.spool_dir={tmp_path}/spool", **urls)
+    assert running.wait() == 2
+    line, = running.text().splitlines()
+    assert line.startswith(f"{program}: ") and "no connection string" in line
+    assert ("database.listen_url" in line) == (setting == "LISTEN_URL") and "db.test" not in line
+
+
 def test_an_offer_whose_url_is_no_url_is_named_and_the_others_go_on(site, db):
     db.run("INSERT INTO offers (offer_name, final_url) VALUES ('broken', 'htp:/no url')")
     edge = site.start_edge()
