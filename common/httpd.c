@@ -170,15 +170,23 @@ static void on_connection(uv_stream_t *stream, int status)
 
 /* --- the server ------------------------------------------------------------------------------- */
 
+/* As where there is no event loop (loop_init): whoever started this process hears why, and starts another. */
+static void need(bool is_done, const char *what)
+{
+    if (is_done)
+        return;
+    fprintf(stderr, "cannot listen: %s: %s (see ulimit -n)\n", what, strerror(errno));
+    abort();
+}
+
 static void start_listener(struct httpd *httpd, struct listener *listener, int fd)
 {
     struct sockaddr_storage name = {.ss_family = AF_UNSPEC};
     socklen_t len = sizeof(name);
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3), on = 1, failed;
 
-    assert(copy >= 0);
-    failed = getsockname(copy, (struct sockaddr *)&name, &len);
-    assert(failed == 0);
+    need(copy >= 0, "dup");
+    need(getsockname(copy, (struct sockaddr *)&name, &len) == 0, "getsockname");
     listener->httpd = httpd;
     listener->family = name.ss_family;
     if (listener->family == AF_UNIX) {
@@ -189,10 +197,9 @@ static void start_listener(struct httpd *httpd, struct listener *listener, int f
         uv_tcp_init(httpd->options.loop, &listener->tcp);
         failed = uv_tcp_open(&listener->tcp, copy);
     }
-    assert(failed == 0);
+    need(failed == 0, "socket");
     httpd->open_handles++;
-    failed = uv_listen(&listener->stream, BACKLOG, on_connection);
-    assert(failed == 0);
+    need(uv_listen(&listener->stream, BACKLOG, on_connection) == 0, "listen");
 }
 
 struct httpd *httpd_create(const struct httpd_options *options)

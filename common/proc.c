@@ -241,6 +241,17 @@ static void bury(struct parent *p, struct member *m, int wait_status, int64_t no
         replace(p, m, wait_status, now);
 }
 
+/* One who has ended; 0 or less when there is none. */
+static pid_t next_dead(int *wait_status)
+{
+    pid_t pid;
+
+    do
+        pid = waitpid(-1, wait_status, WNOHANG);
+    while (pid < 0 && errno == EINTR);
+    return pid;
+}
+
 /*
  * All who are dead leave the list before anybody is told of a death, so that no dead child is told.
  * The dead are few; they are kept in a list of their own meanwhile.
@@ -254,7 +265,7 @@ static void reap(struct parent *p, int64_t now)
     int ndead = 0, wait_status;
     pid_t pid;
 
-    while (ndead < 64 && (pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
+    while (ndead < 64 && (pid = next_dead(&wait_status)) > 0) {
         struct member *m = proc_find(&p->all, pid);
 
         if (!m)
@@ -334,7 +345,7 @@ static void wait_for_news(struct parent *p)
 
 /* --- the whole -------------------------------------------------------------------------------- */
 
-static void prepare(struct parent *p, sigset_t *handled)
+static bool prepare(struct parent *p, sigset_t *handled)
 {
     sigemptyset(handled);
     sigaddset(handled, SIGTERM);
@@ -343,12 +354,14 @@ static void prepare(struct parent *p, sigset_t *handled)
     sigaddset(handled, SIGCHLD);
     sigprocmask(SIG_BLOCK, handled, &p->all.child_mask);
     p->signals = signalfd(-1, handled, SFD_NONBLOCK | SFD_CLOEXEC);
-    assert(p->signals >= 0);
+    if (p->signals < 0)
+        return false;
     p->slots = calloc((size_t)p->all.options->children, sizeof(*p->slots));
     if (!p->slots)
         abort();
     for (int i = 0; i < p->all.options->children; i++)
         p->slots[i] = (struct slot){.start_at_ms = 1, .backoff_ms = BACKOFF_MIN_MS};
+    return true;
 }
 
 int proc_run_parent(const struct proc_options *options)
@@ -358,7 +371,10 @@ int proc_run_parent(const struct proc_options *options)
 
     assert(options->children > 0 && options->children <= MAX_CHILDREN && options->nfds <= PROC_MAX_FDS);
     buf_init(&p.all.orphans, 64 * 1024);
-    prepare(&p, &handled);
+    if (!prepare(&p, &handled)) {
+        log_error("parent.signals", kv("error", strerror(errno)));
+        return EXIT_FAILURE;
+    }
     log_info("parent.start", kv("program", options->program), kv("children", options->children));
     while (!p.is_stopping || p.all.first) {
         start_due(&p, loop_now_ms());
