@@ -1,14 +1,16 @@
 """What the programs of tests/torture are given to do, the other side of it on loopback, and what must be true of it afterwards.
 
-A task has `arguments(folder)`, `lines(key)` and `judge(key, status, said)`: None, or what is wrong. The key is in every URL of a run,
-so that runs side by side are told apart. One call failed, and all others around are well: so no answer may blame a proxy, whatever
+A task has `arguments(folder)`, `talk(process, key)`, which returns all that was said, and `judge(key, said)`: None, or what is wrong.
+The key is in every URL of a run, so that runs side by side are told apart. One call failed, and all others around are well: so no answer may blame a proxy, whatever
 was given must come to an end, and nothing may arrive that was not asked for or more often than it may.
 """
 import contextlib
 import json
+import os
 import pathlib
 import re
 import shutil
+import signal
 
 from sink import Sink
 from stage import PAGE, Stage, redirect
@@ -45,7 +47,18 @@ def judge_traces(said, names, of, ends):
     return None
 
 
-class Web:
+class Task:
+    def arguments(self, _):
+        return []
+
+    def lines(self, key):
+        return ""
+
+    def talk(self, process, key):
+        return process.communicate(self.lines(key))[0]
+
+
+class Web(Task):
     """Pages behind a proxy and without, for tracer and browser."""
 
     def __init__(self, web, proxy):
@@ -65,7 +78,7 @@ class Tracer(Web):
     def lines(self, _):
         return f"- {self.direct}\nhttp://user:{SECRET}@{ALLOWED}:{self.proxy.port} http://go.test/\n"
 
-    def judge(self, _, status, said):
+    def judge(self, _, said):
         return judge_traces(said, range(2), "line", self.ends)
 
 
@@ -86,7 +99,7 @@ class Browser(Web):
         return "".join(json.dumps(line) + "\n" for line in (
             {"id": 0, "url": self.direct, **common}, {"id": 1, "url": "http://go.test/", "proxy": proxy, **common}))
 
-    def judge(self, _, status, said):
+    def judge(self, _, said):
         return judge_traces(said, range(2), "id", self.ends)
 
 
@@ -104,7 +117,7 @@ def xml(text):
     return {"status": 200, "headers": [["Content-Type", "application/xml"]], "body": text}
 
 
-class Fetch:
+class Fetch(Task):
     """Wrapper chains through a proxy with credentials, and one without a proxy."""
 
     def __init__(self, web, proxy):
@@ -116,13 +129,10 @@ class Fetch:
         proxy.add("http://ads.test/wrapper", xml(wrapper("http://ads.test/ad")))
         proxy.add("http://ads.test/ad", xml(VAST))
 
-    def arguments(self, _):
-        return []
-
     def lines(self, _):
         return f"- {self.tag}\nhttp://user:{SECRET}@{ALLOWED}:{self.proxy.port} http://ads.test/tag\n- {self.tag}\n"
 
-    def judge(self, _, status, said):
+    def judge(self, _, said):
         found = objects(said)
         if wrong := unlike("lines", sorted(each["line"] for each in found), [0, 1, 2]):
             return wrong
@@ -135,7 +145,7 @@ class Fetch:
         return None
 
 
-class Tracking:
+class Tracking(Task):
     """Beacons of both kinds. The sink says what arrived, the program what it believes."""
 
     def __init__(self, sink):
@@ -159,7 +169,7 @@ class Tracking:
     def lines(self, key):
         return "".join(f"{kind} {self.sink.url(host, path)}key={key}-{n}.\n" for n, (kind, host, path, _) in enumerate(self.events))
 
-    def judge(self, key, status, said):
+    def judge(self, key, said):
         states = dict(re.findall(r"^(\d+) (\w+)$", said, re.M))
         if wrong := unlike("events", len(states), len(self.events)):
             return wrong
@@ -175,9 +185,34 @@ class Tracking:
         return unlike("requests to a host that is not allowed", len(self.sink.hits(host=OTHER)), 0)
 
 
+class Family(Task):
+    """A parent and two children (common/proc): one is killed, another takes its place, and all are told to end."""
+
+    def arguments(self, folder):
+        return ["children=2", "drain_ms=5000", f"folder={folder}"]   # by which its processes are known
+
+    def talk(self, process, _):
+        said, ready, is_told = "", 0, False
+        for line in iter(process.stdout.readline, ""):
+            said += line
+            if not (found := re.match(r"ready \d+ (\d+) ", line)):
+                continue
+            ready += 1
+            if ready == 2:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(found[1]), signal.SIGKILL)
+            elif ready > 2 and not is_told:
+                is_told = True
+                process.terminate()
+        return said
+
+    def judge(self, _, said):
+        return None if re.search(r"^drained ", said, re.M) else "no child was told to end"
+
+
 @contextlib.contextmanager
 def tasks():
     """The task of each program, by its name."""
     with Stage() as web, Stage(auth=("user", SECRET)) as proxy, Stage() as ads, Sink([ALLOWED, OTHER]) as sink:
         yield {"torture_tracer": Tracer(web, proxy), "torture_browser": Browser(web, proxy), "torture_fetch": Fetch(ads, proxy),
-               "torture_tracking": Tracking(sink)}
+               "torture_tracking": Tracking(sink), "torture_proc": Family()}
