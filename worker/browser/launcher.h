@@ -40,8 +40,10 @@ struct launched {
  */
 NODISCARD bool launcher_start(struct launcher *l, const char *program, const char *const *arguments,
                               struct launched *out, struct err *err);
-/* Whether the launcher has ended, as launcher_start found it. It can't be had again: that takes a new
- * process. */
+/*
+ * Whether the launcher has ended, as launcher_start found it. It can't be had again: that takes a new
+ * process.
+ */
 bool launcher_is_gone(const struct launcher *l);
 /* Kills that process group and removes its profile. Safe to call twice. */
 void launcher_kill(struct launcher *l, pid_t pid);

@@ -79,7 +79,8 @@ static bool keep_cookie_name(struct arena *a, struct head *head, struct str valu
     return name.ptr != NULL;
 }
 
-/* Browsers percent-encode such bytes one by one before they read a Location, whatever encoding they are in.
+/*
+ * Browsers percent-encode such bytes one by one before they read a Location, whatever encoding they are in.
  */
 static struct str escape_beyond_ascii(struct arena *a, struct str value)
 {

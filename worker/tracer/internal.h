@@ -164,8 +164,10 @@ struct step {
 
 enum step_kind { STEP_NONE, STEP_FOLLOW, STEP_FAILED };
 
-/* What the job's last answer says. STEP_FAILED: with *err; what there is to say about it becomes the hop's
- * note. */
+/*
+ * What the job's last answer says. STEP_FAILED: with *err; what there is to say about it becomes the hop's
+ * note.
+ */
 enum step_kind next_step(struct tracer_job *job, struct step *out, struct err *err);
 /* What browsers never open for a page, though no app does either: file, data, javascript and their kin. */
 bool next_is_blocked_scheme(struct str scheme);

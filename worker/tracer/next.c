@@ -136,7 +136,8 @@ enum step_kind next_step(struct tracer_job *job, struct step *out, struct err *e
     return wish.is_there ? follow_refresh(job, &wish, out) : STEP_NONE;
 }
 
-/* Referrer Policy, "strict-origin-when-cross-origin": what browsers do unless a page asks for other things.
+/*
+ * Referrer Policy, "strict-origin-when-cross-origin": what browsers do unless a page asks for other things.
  */
 static const char *page_as_referrer(struct tracer_job *job, const struct url *to)
 {

@@ -145,7 +145,8 @@ void transfer_finish(struct transfer *t)
     buf_finish(&t->body);
 }
 
-/* libcurl parses a text, writes it down again and keeps that; what is parsed already spares it the writing.
+/*
+ * libcurl parses a text, writes it down again and keeps that; what is parsed already spares it the writing.
  */
 static void set_url(struct transfer *t, const char *url)
 {

@@ -46,7 +46,8 @@ static bool is_missing_params(const struct trace_result *r, const struct trace_r
            !trace_result_has_params(r, request->expected_params, request->nexpected_params);
 }
 
-/* How a trace that did not end well is judged: only an origin that was too slow may be a browser's business.
+/*
+ * How a trace that did not end well is judged: only an origin that was too slow may be a browser's business.
  */
 static enum verdict on_failure(const struct trace_result *r)
 {
