@@ -126,7 +126,7 @@ static int dispatch(const struct conf *conf, const struct conf_cli *cli, const s
     if (cli->help)
         print_help();
     else if (cli->version)
-        puts("tracepool-edge " TRACEPOOL_VERSION);
+        printf("tracepool-edge %s (schema %d)\n", TRACEPOOL_VERSION, TRACEPOOL_SCHEMA);
     else if (cli->print_config)
         conf_print(conf, stdout);
     else if (argc > 1) {

@@ -186,7 +186,7 @@ static int dispatch(const struct conf *conf, const struct conf_cli *cli, const s
     else if (cli->help)
         print_help(stdout);
     else if (cli->version)
-        puts("tracepool-worker " TRACEPOOL_VERSION);
+        printf("tracepool-worker %s (schema %d)\n", TRACEPOOL_VERSION, TRACEPOOL_SCHEMA);
     else if (cli->print_config)
         conf_print(conf, stdout);
     else if (argc > 1 && strcmp(argv[1], "--dot") == 0)
