@@ -78,10 +78,11 @@ static bool set_route(struct vast_session *s)
 
 static void add_header(struct curl_slist **list, const char *line)
 {
-    struct curl_slist *more = line ? curl_slist_append(*list, line) : NULL;
+    struct curl_slist *more = line ? curl_slist_append(*list, line) : *list; /* NULL: the arena is full */
 
-    if (more)
-        *list = more;
+    if (line && !more)
+        abort();
+    *list = more;
 }
 
 static bool may_have_headers(const struct vast_session *s)

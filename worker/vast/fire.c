@@ -275,6 +275,8 @@ struct fire *fire_create(const struct fire_options *options)
     f->wire = curl_loop_create(options->loop, on_transfer);
     curl_loop_limit(f->wire, options->max_connections, options->kept_connections);
     f->headers = curl_slist_append(NULL, "Accept: */*");
+    if (!f->headers)
+        abort();
     uv_timer_init(options->loop, &f->soon);
     f->open_handles = 2; /* the timer, and all of the curl loop */
     return f;
