@@ -76,7 +76,7 @@ void log_write(enum log_level level, const char *event, size_t n, const struct k
 /*
  * For what can repeat every second: true at most once a minute per gate (a static, zeroed variable).
  *     static struct log_gate gate;
- *     if (log_gate_opens(&gate)) log_warn("spool.full", kv("times", gate.held_back));
+ *     if (log_gate_opens(&gate)) log_warn("spool.full", kv("held_back", gate.held_back));
  * held_back is how many were suppressed since the last line.
  */
 struct log_gate {

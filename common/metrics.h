@@ -51,8 +51,10 @@ int64_t metrics_value(enum metric m);
 
 /* Prometheus text format 0.0.4 of the rows of that program, tracepool_build_info and process_*. */
 void metrics_render(enum metrics_program program, struct buf *out);
-/* The same values as a JSON object {name{labels}: value}, a histogram's as in the text but for +Inf (which is
- * its count), for process_heartbeats. Caller owns it. */
+/*
+ * The same values as a JSON object {name{labels}: value}, a histogram's as in the text but for +Inf (which is
+ * its count), for process_heartbeats. Caller owns it.
+ */
 json_t *metrics_json(enum metrics_program program);
 
 #endif

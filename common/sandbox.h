@@ -34,8 +34,10 @@ struct sandbox_paths {
 
 /* A file, or a folder with all in it. NULL, "", and a path too many are passed over. */
 void sandbox_may_read(struct sandbox_paths *p, const char *path);
-/* A folder whose files may be made, written, renamed and deleted; or a file, whose folder it is if it is not
- * there. */
+/*
+ * A folder whose files may be made, written, renamed and deleted; or a file, whose folder it is if it is not
+ * there.
+ */
 void sandbox_may_write(struct sandbox_paths *p, const char *path);
 void sandbox_paths_finish(struct sandbox_paths *p);
 

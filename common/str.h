@@ -22,8 +22,10 @@ struct str {
 /* printf: "%.*s" with STR_ARG(s). */
 #define STR_ARG(s) (int)(s).len, (s).ptr
 
-/* A view of a C string; NULL becomes the empty view. (Here, as what every request does a hundred times is
- * inlined.) */
+/*
+ * A view of a C string; NULL becomes the empty view. (Here, as what every request does a hundred times is
+ * inlined.)
+ */
 static inline struct str str_from(const char *cstr)
 {
     return (struct str){cstr ? cstr : "", cstr ? strlen(cstr) : 0};
