@@ -177,17 +177,17 @@ CREATE FUNCTION beat(p_edge text, p_host text, p_age numeric, p_ago interval) RE
   UPDATE process_heartbeats SET seen_at = seen_at - p_ago WHERE incarnation = p_edge;
 $$;
 CREATE FUNCTION spool_ages() RETURNS text LANGUAGE sql AS $$
-  SELECT coalesce(string_agg(subject || ' ' || round(value), ', ' ORDER BY subject), '')
+  SELECT coalesce(string_agg(subject || ' ' || round(value, -1), ', ' ORDER BY subject), '')
     FROM alert_levels('{}', '{}', 30000, 0) WHERE rule = 'spool_age'
 $$;
-SELECT beat('a.1', 'a', 3, '0');
-SELECT is(spool_ages(), 'a 3', 'one that is heard says how old its oldest click is');
+SELECT beat('a.1', 'a', 30, '0');
+SELECT is(spool_ages(), 'a 30', 'one that is heard says how old its oldest click is');
 SELECT beat('a.2', 'a', 0, '5 minutes');
-SELECT is(spool_ages(), 'a 3', 'a dead sibling''s clicks are its business');
+SELECT is(spool_ages(), 'a 30', 'a dead sibling''s clicks are its business');
 SELECT beat('b.1', 'b', 0, '5 minutes');
-SELECT is(spool_ages(), 'a 3, b 300', 'one that fell silent may have clicks since its last word');
+SELECT is(spool_ages(), 'a 30, b 300', 'one that fell silent may have clicks since its last word');
 SELECT beat('b.2', 'b', NULL, '1 minute');
-SELECT is(spool_ages(), 'a 3', 'unless the last one said goodbye');
+SELECT is(spool_ages(), 'a 30', 'unless the last one said goodbye');
 SELECT beat('b.1', 'b', 0, '2 days');
 SELECT beat('a.1', 'a', 0, '2 days');
 SELECT beat('a.2', 'a', 0, '2 days');
