@@ -21,10 +21,11 @@ static char *accept_encoding(void)
     } known[] = {
         {CURL_VERSION_LIBZ, "deflate, gzip"}, {CURL_VERSION_BROTLI, "br"}, {CURL_VERSION_ZSTD, "zstd"}};
     static char line[64];
-    int features = curl_version_info(CURLVERSION_NOW)->features, len = 0;
+    int features, len = 0;
 
-    if (line[0])
+    if (line[0]) /* for libcurl puts together all that it knows of itself at each asking */
         return line;
+    features = curl_version_info(CURLVERSION_NOW)->features;
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (features & known[i].feature)
             len += snprintf(line + len, sizeof(line) - (size_t)len, "%s%s",
