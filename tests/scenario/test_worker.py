@@ -314,11 +314,18 @@ def test_run_batch_without_an_answer_exits_3_and_leaves_no_batch_behind(db, pool
     assert db.value("SELECT count(*) FROM open_batches()") == 0
 
 
-@pytest.mark.parametrize("words", [["1"], ["0", "1"], ["1", "many"], ["1", "1", "1"], ["-1", "1"]])
-def test_run_batch_refuses_other_words(db, words):
+@pytest.mark.parametrize("words, said", [
+    (["1"], "Give BATCH_SIZE MAX_CONCURRENT, 1 to 100000 each"),
+    (["1", "1", "1"], "Give BATCH_SIZE MAX_CONCURRENT, 1 to 100000 each"),
+    (["0", "1"], "BATCH_SIZE 0: must be a whole number from 1 to 100000"),
+    (["-1", "1"], "BATCH_SIZE -1: must be"),
+    (["1", "many"], "MAX_CONCURRENT many: must be"),
+    (["1", "100001"], "MAX_CONCURRENT 100001: must be"),
+])
+def test_run_batch_refuses_other_words(db, words, said):
     status, _, complaint = run_batch(db, *words)
-    assert status == 2
-    assert complaint.startswith("usage: tracepool-worker run-batch BATCH_SIZE MAX_CONCURRENT")
+    assert (status, complaint.count("\n")) == (2, 1)
+    assert complaint.startswith("tracepool-worker run-batch: ") and said in complaint
 
 
 # --- what a person sees ----------------------------------------------------------------------------------------------
