@@ -62,10 +62,10 @@ SELECT r.cid || ' is ' || r.status
     OR (r.status = 'skipped' AND r.skip_reason IS NULL);
 
 -- rule: too_many_retries
--- Retries stay within their bound, and so do attempts, but for those that were handed back unused.
+-- Retries stay within their bound, and so do attempts, but for those that were handed back unused or that this host could not begin.
 SELECT r.cid || ': ' || r.retry_count || ' retries, ' || count(a.*) || ' attempts'
   FROM proof.requests r
-  LEFT JOIN proof.attempts a ON a.request_id = r.request_id AND a.outcome <> 'returned'
+  LEFT JOIN proof.attempts a ON a.request_id = r.request_id AND a.outcome <> 'returned' AND a.error IS DISTINCT FROM 'host_exhausted'
  GROUP BY r.request_id, r.cid, r.retry_count, r.max_retries
 HAVING r.retry_count > r.max_retries OR count(a.*) > r.max_retries + 1;
 

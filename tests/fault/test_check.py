@@ -193,6 +193,15 @@ def test_a_proxy_that_takes_its_refusal_back_is_not_seen_through(cursor):
     assert found(cursor) == {}
 
 
+def test_an_attempt_that_the_host_could_not_begin_is_no_retry(cursor):
+    cursor.execute(PLANTS["too_many_retries"])
+    assert set(found(cursor)) == {"too_many_retries"}
+    cursor.execute(f"UPDATE trace_attempts SET error = 'host_exhausted' WHERE attempt = 1 AND request_id = '{request_id('c2')}'")
+    assert set(found(cursor)) == {"counters", "too_many_retries"}, "the request says that it was one"
+    cursor.execute(f"{R} retry_count = retry_count - 1 {of('c2')}")
+    assert found(cursor) == {}
+
+
 def test_a_worker_that_stood_still_may_come_late(cursor):
     cursor.execute(PLANTS["after_its_lease"])
     cursor.execute(f"INSERT INTO proof.faults VALUES ('worker-child-stopped', 'worker', {on(11)}, {on(16)})")
