@@ -49,6 +49,7 @@ BEGIN
                              FROM active_trace_requests r
                             WHERE r.target_country = c.country AND r.next_attempt_at IS NOT NULL AND r.priority = 0
                               AND r.next_attempt_at <= p_now
+                              -- written out, as in the index, which a variable would not match
                               AND coalesce(r.offer_id, '00000000-0000-0000-0000-000000000000') = offer.offer_id
                             ORDER BY r.next_attempt_at
                             LIMIT free.n) AS t
