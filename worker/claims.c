@@ -69,10 +69,9 @@ void claims_close(struct claims *c)
     uv_close((uv_handle_t *)&c->rest, NULL);
 }
 
-/* Whether this claim looks everywhere, or goes on at the cursors. */
-static bool chooses_full(const struct claims *c)
+void claims_put_cursor(struct claims *c, struct str country, struct str request, struct str ip)
 {
-    return c->cursors.n == 0 || c->batch[0] || turns_want_full(&c->turns);
+    cursors_put(c->is_around ? &c->around_cursors : &c->cursors, country, request, ip);
 }
 
 static void on_rested(uv_timer_t *timer)
@@ -133,6 +132,7 @@ static void note_around(struct claims *c, int rows, int64_t took_ms)
     c->is_short = rows < c->asked;
     if (!c->batch[0])
         c->wants_claim = true;
+    c->around_turns.wants_full = c->is_short;
     if (!c->is_short)
         return;
     turns_rest(&c->turns, c->conf->worker_gather_ms);
@@ -150,7 +150,8 @@ static void take_rows(struct claims *c, const PGresult *res)
         metrics_add(METRIC_CLAIMS_EMPTY, 1);
     if (c->is_full && !c->batch[0]) {
         metrics_add(METRIC_CLAIMS_FULL_SCAN, 1);
-        turns_note_full(&c->turns, took_us / 1000, c->conf->worker_full_scan_s);
+        turns_note_full(c->is_around ? &c->around_turns : &c->turns, took_us / 1000,
+                        c->conf->worker_full_scan_s);
     }
     if (c->is_around)
         note_around(c, rows, took_us / 1000);
@@ -189,13 +190,16 @@ static void on_claimed(void *arg, PGresult *res, const char *sqlstate, const str
         c->on_idle(c->arg);
 }
 
-/* Where this claim begins to look; values are those of Q_CLAIM. */
+/* Whether this claim looks everywhere, or goes on at cursors; values are those of Q_CLAIM. */
 static void choose_cursors(struct claims *c, const char **values)
 {
-    c->is_full = chooses_full(c);
+    const struct cursors *cursors = c->is_around ? &c->around_cursors : &c->cursors;
+    const struct turns *turns = c->is_around ? &c->around_turns : &c->turns;
+
+    c->is_full = cursors->n == 0 || c->batch[0] || turns_want_full(turns);
     if (c->is_full)
         return;
-    cursors_write(&c->cursors, &c->texts[0], &c->texts[1], &c->texts[2]);
+    cursors_write(cursors, &c->texts[0], &c->texts[1], &c->texts[2]);
     for (int i = 0; i < 3; i++)
         values[3 + i] = buf_cstr(&c->texts[i]);
 }
@@ -204,8 +208,7 @@ static void ask_claim(struct claims *c, struct claims_room room, bool is_joined)
 {
     const char *batch = c->batch[0] ? c->batch : NULL;
     char number[NUMBER_MAX], lease[NUMBER_MAX];
-    const char *values[7] = {number, c->worker, lease, c->countries, NULL, NULL, batch};
-    const char *values_around[6] = {number, c->worker, lease, c->countries, room.around, batch};
+    const char *values[8] = {number, c->worker, lease, c->countries, NULL, NULL, batch, room.around};
 
     snprintf(number, sizeof(number), "%d", room.slots);
     snprintf(lease, sizeof(lease), "%lld", (long long)c->conf->trace_lease_s * 1000);
@@ -214,11 +217,6 @@ static void ask_claim(struct claims *c, struct claims_room room, bool is_joined)
     c->is_asking = true;
     c->is_joined = is_joined;
     c->is_around = room.around != NULL;
-    c->is_full = false;
-    if (c->is_around) {
-        pg_send(c->pg, Q_CLAIM_AROUND, values_around, 0, on_claimed, c);
-        return;
-    }
     choose_cursors(c, values);
     (is_joined ? pg_send_joined : pg_send)(c->pg, Q_CLAIM, values, 0, on_claimed, c);
 }

@@ -11,7 +11,8 @@
  * some jitter), and what comes meanwhile is claimed together. An idle child has rested already: it claims at
  * once. A claim that came back full is followed by the next without a rest, and batches never wait.
  *
- * Where the browser has enough to do, the room is for other offers than those that need it (around.h).
+ * Where the browser has enough to do, the room is for other offers than those that need it (around.h). Such
+ * claims have cursors of their own: the queue of the others is further on, or further back.
  *
  * Where results are sent while there is more to claim, the claim is joined to them: one transaction for both,
  * which saves PostgreSQL up to a sixth of its work. After a claim without an answer the next one goes by
@@ -43,20 +44,20 @@ struct claims {
     bool wants_claim;   /* there may be work */
     bool wants_batches; /* which batches are open? */
     bool wants_settle;
-    bool is_short;    /* the last claim found less than was asked for */
-    bool is_full;     /* the claim on its way is a full scan */
-    bool is_around;   /* it goes around some offers, and says nothing about cursors */
-    bool is_joined;   /* the claim on its way shares its transaction with results */
-    bool is_doubtful; /* the last claim got no answer */
-    int asked;        /* slots of the claim on its way */
-    int64_t sent_us;  /* when */
-    struct turns turns;
+    bool is_short;                    /* the last claim found less than was asked for */
+    bool is_full;                     /* the claim on its way is a full scan */
+    bool is_around;                   /* it goes around some offers */
+    bool is_joined;                   /* the claim on its way shares its transaction with results */
+    bool is_doubtful;                 /* the last claim got no answer */
+    int asked;                        /* slots of the claim on its way */
+    int64_t sent_us;                  /* when */
+    struct turns turns, around_turns; /* of the latter, when to look everywhere */
     char batches[CLAIMS_BATCHES][CLAIMS_ID_MAX]; /* open ones, oldest first */
     int nbatches, next_batch;
-    char batch[CLAIMS_ID_MAX]; /* the claim on its way is for this one; "" for none */
-    char *countries;           /* of the settings, as an array literal; NULL: all. Owned */
-    struct cursors cursors;
-    struct buf texts[3]; /* for the cursors' literals */
+    char batch[CLAIMS_ID_MAX];              /* the claim on its way is for this one; "" for none */
+    char *countries;                        /* of the settings, as an array literal; NULL: all. Owned */
+    struct cursors cursors, around_cursors; /* of claims for all offers, and of those around some */
+    struct buf texts[3];                    /* for the cursors' literals */
     uv_timer_t poll, rest;
     unsigned polls;
     struct claims_room (*room)(void *arg, int leaving); /* when so many of our traces have left */
@@ -75,6 +76,9 @@ struct claims {
 void claims_init(struct claims *c, uv_loop_t *loop, const struct conf *conf, struct pg *pg,
                  const char *worker);
 void claims_close(struct claims *c);
+
+/* While rows are delivered: where the next claim of their kind goes on in a country. See cursors_put(). */
+void claims_put_cursor(struct claims *c, struct str country, struct str request, struct str ip);
 
 /* There may be work: a NOTIFY, or the database is there again. */
 void claims_wake(struct claims *c);

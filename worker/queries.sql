@@ -3,20 +3,12 @@
 -- name: claim
 -- Up to $1 due requests, each with a free proxy of its country, leased to us for $3 milliseconds.
 -- $1 int free slots, $2 text incarnation, $3 int lease in ms, $4 text[] countries (NULL: all, cursors
--- ignored), $5 and $6 timestamptz[] where to go on in each country's queue and pool, $7 uuid batch or NULL
+-- ignored), $5 and $6 timestamptz[] where to go on in each country's queue and pool, $7 uuid batch or NULL,
+-- $8 uuid[] offers to go around, or NULL
 SELECT request_id, attempt, retry_count, max_retries, offer_id, offer_name, tracking_url, target_country, options,
        wait_ms, ip_address, proxy_scheme, proxy_host, proxy_port, proxy_user, proxy_secret,
        request_cursor, ip_cursor
-  FROM claim_traces($1::int, $2::text, $3::int, $4::text[], $5::timestamptz[], $6::timestamptz[], $7::uuid);
-
--- name: claim_around
--- The same while the browser has enough to do: of other offers than $5.
--- $1 int free slots, $2 text incarnation, $3 int lease in ms, $4 text[] countries (NULL: all), $5 uuid[] offers,
--- $6 uuid batch or NULL
-SELECT request_id, attempt, retry_count, max_retries, offer_id, offer_name, tracking_url, target_country, options,
-       wait_ms, ip_address, proxy_scheme, proxy_host, proxy_port, proxy_user, proxy_secret,
-       request_cursor, ip_cursor
-  FROM claim_traces($1::int, $2::text, $3::int, $4::text[], NULL, NULL, $6::uuid, $5::uuid[]);
+  FROM claim_traces($1::int, $2::text, $3::int, $4::text[], $5::timestamptz[], $6::timestamptz[], $7::uuid, $8::uuid[]);
 
 -- name: finish
 -- Results and proxies of ended traces; what is no longer ours changes nothing.

@@ -74,9 +74,8 @@ void child_add_rows(struct child *c, const PGresult *res, const char *batch, int
         if (!claim_read(res, row, &at, c->conf, &t->arena, &t->claim, &t->err))
             log_warn("trace.unusable", kv("trace", t->claim.request_id), kv_err(&t->err));
         t->claim.batch_id = arena_copy(&t->arena, str_from(batch));
-        if (!c->claims.is_around)
-            cursors_put(&c->claims.cursors, t->claim.country, row_str(res, row, at.request_cursor),
-                        row_str(res, row, at.ip_cursor));
+        claims_put_cursor(&c->claims, t->claim.country, row_str(res, row, at.request_cursor),
+                          row_str(res, row, at.ip_cursor));
         trace_begin(t);
     }
 }

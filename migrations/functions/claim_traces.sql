@@ -16,8 +16,8 @@
 -- late; an IP that is missed is missed until a claim comes back short, which is soon enough. Requests with a
 -- priority have no cursor. An unhealthy IP whose pause is over is taken as a probe, one per country.
 -- Where a country's queue is late (trace_policy.fair_after_s), fair_share() lets no offer wait behind another's flood.
--- With p_around, the offers that a busy browser is to be spared: pairs_around() chooses, from everything, and cursors are
--- none. With p_batch: at most what that batch may still take, over the whole farm.
+-- With p_around, the offers that a busy browser is to be spared: pairs_around() chooses, and cursors are those of such claims.
+-- With p_batch: at most what that batch may still take, over the whole farm.
 --
 -- Where a look at everything finds one request in the whole queue, as an idle farm does after a click, the same is done
 -- in statements for one row each, whose plans start faster: half of the time.
@@ -52,6 +52,7 @@ DECLARE
   v_waiting   tid[];
   v_ip        tid;
   v_place     record;
+  v_around    record;
   -- by country: where to look, and where its next claim goes on
   v_countries       text[] := p_countries;
   v_request_cursors timestamptz[] := p_request_cursors;
@@ -68,9 +69,10 @@ BEGIN
     RETURN;
   END IF;
   IF p_around IS NOT NULL THEN
-    SELECT chosen.ips, chosen.requests, chosen.ids
-      INTO v_pair_ips, v_pair_requests, v_pair_ids
-      FROM pairs_around(v_slots, p_countries, p_around, v_now) AS chosen;
+    v_around := pairs_around(v_slots, p_countries, p_request_cursors, p_ip_cursors, p_around, v_now);
+    v_pair_ips := v_around.ips;
+    v_pair_requests := v_around.requests;
+    v_pair_ids := v_around.ids;
     v_countries := '{}';   -- nothing by age
   ELSIF v_countries IS NULL THEN
     SELECT array_agg(t.ctid), min(t.target_country), min(t.next_attempt_at)
@@ -245,6 +247,11 @@ BEGIN
   END LOOP;
   IF v_pair_requests = '{}' THEN
     RETURN;
+  END IF;
+  IF p_around IS NOT NULL THEN
+    v_countries := v_around.places;
+    v_request_cursors := v_around.request_keys;
+    v_ip_cursors := v_around.ip_keys;
   END IF;
 
   IF cardinality(v_pair_ids) < cardinality(v_pair_requests) THEN   -- some were not taken by age

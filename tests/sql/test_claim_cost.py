@@ -2,6 +2,8 @@
 import json
 import uuid
 
+import pytest
+
 
 def buffers(session, sql, *values):
     [(plan,)] = session.all("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + sql, *values)
@@ -9,23 +11,30 @@ def buffers(session, sql, *values):
     return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
 
 
-CLAIM = "SELECT * FROM claim_traces(10, 'w1', 60000, %s, %s, %s)"
+CLAIM = "SELECT * FROM claim_traces(10, 'w1', 60000, %s, %s::timestamptz[], %s::timestamptz[]{})"
 ALL = (None, None, None)
+BY_AGE, AROUND_AN_OFFER = "", ", NULL, ARRAY[gen_random_uuid()]"
 
 
 def test_claim_reads_the_same_with_a_long_queue(session, stock):
     me = stock(ips=100, requests=100, countries=("us", "ca"))
     me.claim(10, "w1")   # plans and catalogue are cached now
-    small = buffers(me, CLAIM, *ALL)
+    small = buffers(me, CLAIM.format(BY_AGE), *ALL)
     me.run("INSERT INTO active_trace_requests (tracking_url, target_country, max_retries)"
            " SELECT 'https://t.example/', 'us', 2 FROM generate_series(1, 50000)")
     me.run("ANALYZE active_trace_requests, ip_rotation_pool")
     me.claim(10, "w1")
-    assert buffers(me, CLAIM, *ALL) < small * 2
+    assert buffers(me, CLAIM.format(BY_AGE), *ALL) < small * 2
 
 
-def test_cursors_step_over_what_an_old_snapshot_keeps(session, stock):
-    me = stock(ips=200, requests=4000)
+@pytest.mark.parametrize("kind", [BY_AGE, AROUND_AN_OFFER], ids=["by-age", "around-an-offer"])
+def test_cursors_step_over_what_an_old_snapshot_keeps(session, stock, kind):
+    me = stock(ips=200, requests=6000)
+    claim = CLAIM.format(kind)
+    # older than the cursors' lag, as in a day's run
+    me.run("UPDATE active_trace_requests SET next_attempt_at = next_attempt_at - interval '1 day'"
+           " + (substring(tracking_url FROM '[0-9]+$')::integer * interval '10 s'), revision = revision + 1")
+    me.run("VACUUM ANALYZE active_trace_requests")
     old = session(autocommit=False)
     old.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     old.run("SELECT count(*) FROM active_trace_requests")   # its snapshot holds every dead row version
@@ -33,22 +42,18 @@ def test_cursors_step_over_what_an_old_snapshot_keeps(session, stock):
 
     def work(rounds):
         for _ in range(rounds):
-            rows = me.all("SELECT request_id::text, attempt, ip_address, request_cursor, ip_cursor"
-                          " FROM claim_traces(50, 'w1', 60000, ARRAY['us'], ARRAY[%s]::timestamptz[], ARRAY[%s]::timestamptz[])",
-                          *cursors)
+            rows = me.all("SELECT request_id::text, attempt, ip_address, request_cursor::text, ip_cursor::text FROM claim_traces("
+                          f"50, 'w1', 60000, ARRAY['us'], ARRAY[%s]::timestamptz[], ARRAY[%s]::timestamptz[]{kind})", *cursors)
             assert len(rows) == 50
             cursors[:] = rows[0][3:]
             me.finish("w1", [row[:3] for row in rows])
 
-    # older than the cursors' lag, as in a day's run
-    me.run("UPDATE active_trace_requests SET next_attempt_at = next_attempt_at - interval '1 day'"
-           " + (substring(tracking_url FROM '[0-9]+$')::integer * interval '10 s'), revision = revision + 1")
     work(4)
-    few = buffers(me, CLAIM, ["us"], [cursors[0]], [None])
-    work(60)
-    many = buffers(me, CLAIM, ["us"], [cursors[0]], [None])
+    few = buffers(me, claim, ["us"], [cursors[0]], [cursors[1]])
+    work(100)
+    many = buffers(me, claim, ["us"], [cursors[0]], [cursors[1]])
     assert many < few * 1.5
-    assert buffers(me, CLAIM, *ALL) > many * 1.5   # and that is after 3,200 traces only
+    assert buffers(me, claim, *ALL) > many * 1.5   # and that is after 5,200 traces only
 
 
 def test_a_finish_planned_on_an_empty_table_reads_by_key_on_a_full_one(session, stock):

@@ -23,17 +23,13 @@ static char asked_batch[CLAIMS_ID_MAX];
 
 static void see(int q, const char *const *values)
 {
-    if (q == Q_CLAIM_AROUND) {
-        asked_slots = atoi(values[0]);
-        snprintf(asked_around, sizeof(asked_around), "%s", values[4]);
-        snprintf(asked_batch, sizeof(asked_batch), "%s", values[5] ? values[5] : "");
-    }
     if (q != Q_CLAIM)
         return;
     asked_slots = atoi(values[0]);
     assert_string_equal(values[2], "120000");
     asked_everywhere = values[4] == NULL;
     snprintf(asked_batch, sizeof(asked_batch), "%s", values[6] ? values[6] : "");
+    snprintf(asked_around, sizeof(asked_around), "%s", values[7] ? values[7] : "");
 }
 
 static bool is_joined;
@@ -67,7 +63,7 @@ static void on_rows(void *arg, const PGresult *res, const char *batch, int64_t s
     nrows += PQntuples(res);
     slots -= PQntuples(res);
     if (PQntuples(res) > 0)
-        cursors_put(&claims.cursors, STR("us"), STR("2026-01-01 00:00:00+00"), STR("2026-01-01 00:00:00+00"));
+        claims_put_cursor(&claims, STR("us"), STR("2026-01-01 00:00:00+00"), STR("2026-01-01 00:00:00+00"));
 }
 
 static void on_lost(void *arg)
@@ -181,10 +177,9 @@ static void it_asks_for_as_many_as_there_is_room_for(void **state)
     answer(4);
 }
 
-static void expect_claim_around(int n)
+static void expect_claim_around(int n, bool everywhere)
 {
-    assert_int_equal(fake_pg.query, Q_CLAIM_AROUND);
-    assert_int_equal(asked_slots, n);
+    expect_claim(n, everywhere);
     assert_string_equal(asked_around, "{a}");
 }
 
@@ -193,24 +188,51 @@ static void a_busy_browser_is_gone_around_and_what_waits_for_it_stays_wanted(voi
     (void)state;
     around = "{a}";
     claims_wake(&claims);
-    expect_claim_around(10);
+    expect_claim_around(10, true);
     answer(10);
     slots = 2;
     claims_resume(&claims); /* there may be more of the others */
-    expect_claim_around(2);
+    expect_claim_around(2, false);
     answer(1);
     claims.turns.around_from_ms = INT64_MAX;
     claims_resume(&claims); /* there is not: not at once again */
     assert_int_equal(fake_pg.query, -1);
     assert_false(claims_join(&claims, 1)); /* nor with results */
     claims_wake(&claims);
-    expect_claim_around(1);
+    expect_claim_around(1, false);
     answer(0);
     around = NULL;
     claims_resume(&claims); /* the browser has room, and nobody had to say that there is work */
     expect_claim(1, true);
     answer(1);
     assert_int_equal(nrows, 12);
+}
+
+/* Their queues begin at different places. */
+static void claims_around_offers_have_cursors_and_full_looks_of_their_own(void **state)
+{
+    (void)state;
+    claims_wake(&claims);
+    answer(10);
+    slots = 10;
+    around = "{a}";
+    claims_resume(&claims);
+    expect_claim_around(10, true); /* what the other kind knows is of no use */
+    answer(10);
+    slots = 10;
+    claims_resume(&claims);
+    expect_claim_around(10, false);
+    claims.around_turns.full_from_ms = 0;
+    answer(1);
+    claims.turns.around_from_ms = 0;
+    claims_resume(&claims); /* short: what is missing may be left of the cursors */
+    expect_claim_around(9, true);
+    answer(9);
+    slots = 1;
+    around = NULL;
+    claims_resume(&claims);
+    expect_claim(1, false); /* and the other kind goes on where it was */
+    answer(1);
 }
 
 static void a_batch_goes_around_a_busy_browser_too(void **state)
@@ -220,7 +242,7 @@ static void a_batch_goes_around_a_busy_browser_too(void **state)
     assert_int_equal(fake_pg.query, Q_OPEN_BATCHES);
     around = "{a}";
     answer_with(1, "b1", ERR_OK);
-    expect_claim_around(10);
+    expect_claim_around(10, true);
     assert_string_equal(asked_batch, "b1");
     answer(0);
 }
@@ -511,6 +533,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_busy_browser_is_gone_around_and_what_waits_for_it_stays_wanted),
+        TEST(claims_around_offers_have_cursors_and_full_looks_of_their_own),
         cmocka_unit_test_setup_teardown(a_batch_goes_around_a_busy_browser_too, setup_batch_mode, teardown),
         TEST(it_asks_for_as_many_as_there_is_room_for),
         TEST(a_short_claim_is_followed_by_a_look_everywhere_and_then_by_rest),

@@ -40,7 +40,7 @@ enum {
     FULL_QUICK_MS = 3,
     FULL_PAUSE_MIN_MS = 5,
     EMPTY_PAUSE_US = 1000,
-    CLAIM_PARAMS = 7,
+    CLAIM_PARAMS = 8,
     FINISH_PARAMS = 2,
 };
 
