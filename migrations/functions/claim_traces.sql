@@ -19,6 +19,8 @@
 -- With p_around, the offers that a busy browser is to be spared: pairs_around() chooses, and cursors are those of such claims.
 -- With p_batch: at most what that batch may still take, over the whole farm.
 --
+-- coalesce(next_attempt_at, 'infinity') says which index is meant: see migrations/0022_queue_by_offer.sql.
+--
 -- Where a look at everything finds one request in the whole queue, as an idle farm does after a click, the same is done
 -- in statements for one row each, whose plans start faster: half of the time.
 DROP FUNCTION IF EXISTS claim_one(tid, text, timestamptz, timestamptz, uuid);
@@ -135,7 +137,7 @@ BEGIN
   END IF;
   -- What is rare is looked for once here, and its parts of the statement below then stay still.
   SELECT v_now - policy.fair_after_s * interval '1 s', ARRAY(SELECT v.provider FROM proxy_providers v),
-         EXISTS (SELECT FROM active_trace_requests t WHERE t.next_attempt_at IS NOT NULL AND t.priority > 0),
+         EXISTS (SELECT FROM active_trace_requests t WHERE coalesce(t.next_attempt_at, 'infinity') < 'infinity' AND t.priority > 0),
          EXISTS (SELECT FROM ip_rotation_pool p WHERE NOT p.is_healthy AND p.next_probe_at <= v_now)
     INTO v_late, v_providers, v_has_first, v_has_probe
     FROM trace_policy policy;
@@ -173,9 +175,9 @@ BEGIN
                              CROSS JOIN LATERAL (
                                    (SELECT t.priority, t.next_attempt_at
                                       FROM active_trace_requests t
-                                     WHERE v_has_first AND t.target_country = c.country AND t.next_attempt_at IS NOT NULL
-                                       AND t.priority > 0 AND t.next_attempt_at <= v_now
-                                     ORDER BY t.priority DESC, t.next_attempt_at
+                                     WHERE v_has_first AND t.target_country = c.country AND coalesce(t.next_attempt_at, 'infinity') < 'infinity'
+                                       AND t.priority > 0 AND coalesce(t.next_attempt_at, 'infinity') <= v_now
+                                     ORDER BY t.priority DESC, coalesce(t.next_attempt_at, 'infinity')
                                      LIMIT ips.free + ips.probes)
                                    UNION ALL
                                    (SELECT 0, t.next_attempt_at
@@ -212,9 +214,9 @@ BEGIN
      CROSS JOIN LATERAL (
            SELECT ARRAY(SELECT r.ctid
                           FROM active_trace_requests r
-                         WHERE r.target_country = v_countries[place.no] AND r.next_attempt_at IS NOT NULL AND r.priority > 0
-                           AND r.next_attempt_at <= v_now
-                         ORDER BY r.priority DESC, r.next_attempt_at
+                         WHERE r.target_country = v_countries[place.no] AND coalesce(r.next_attempt_at, 'infinity') < 'infinity' AND r.priority > 0
+                           AND coalesce(r.next_attempt_at, 'infinity') <= v_now
+                         ORDER BY r.priority DESC, coalesce(r.next_attempt_at, 'infinity')
                          LIMIT CASE WHEN place.first > 0 THEN cardinality(place.ip_ids) ELSE 0 END
                            FOR UPDATE SKIP LOCKED) AS ids
            OFFSET 0) AS first   -- locked once

@@ -21,9 +21,9 @@ BEGIN
              FROM active_trace_requests t
             WHERE t.target_country = p_country
               AND coalesce(t.offer_id, '00000000-0000-0000-0000-000000000000') = offer.offer_id
-              AND t.next_attempt_at IS NOT NULL AND t.priority = 0
-              AND t.next_attempt_at <= p_now AND t.next_attempt_at >= p_from
-            ORDER BY t.next_attempt_at
+              AND coalesce(t.next_attempt_at, 'infinity') < 'infinity' AND t.priority = 0   -- so written for active_trace_requests_offer
+              AND coalesce(t.next_attempt_at, 'infinity') <= p_now AND coalesce(t.next_attempt_at, 'infinity') >= p_from
+            ORDER BY coalesce(t.next_attempt_at, 'infinity')
             LIMIT greatest(1, v_share / v_offers)
               FOR UPDATE SKIP LOCKED) AS r
      LIMIT v_share);

@@ -45,9 +45,9 @@ BEGIN
              CROSS JOIN LATERAL (
                    (SELECT r.ctid, r.priority, r.next_attempt_at
                       FROM active_trace_requests r
-                     WHERE r.target_country = c.country AND r.next_attempt_at IS NOT NULL AND r.priority > 0
-                       AND r.next_attempt_at <= p_now AND coalesce(r.offer_id, c_none) <> ALL (p_offers)   -- few have a priority
-                     ORDER BY r.priority DESC, r.next_attempt_at
+                     WHERE r.target_country = c.country AND coalesce(r.next_attempt_at, 'infinity') < 'infinity' AND r.priority > 0
+                       AND coalesce(r.next_attempt_at, 'infinity') <= p_now AND coalesce(r.offer_id, c_none) <> ALL (p_offers)   -- few have a priority
+                     ORDER BY r.priority DESC, coalesce(r.next_attempt_at, 'infinity')
                      LIMIT free.n)
                    UNION ALL
                    (SELECT t.ctid, 0, t.next_attempt_at
@@ -56,12 +56,12 @@ BEGIN
                      CROSS JOIN LATERAL (
                            SELECT r.ctid, r.next_attempt_at
                              FROM active_trace_requests r
-                            WHERE r.target_country = c.country AND r.next_attempt_at IS NOT NULL AND r.priority = 0
-                              AND r.next_attempt_at <= p_now
-                              AND r.next_attempt_at >= coalesce(c.request_cursor - c_lag, '-infinity')
+                            WHERE r.target_country = c.country AND coalesce(r.next_attempt_at, 'infinity') < 'infinity' AND r.priority = 0
+                              AND coalesce(r.next_attempt_at, 'infinity') <= p_now
+                              AND coalesce(r.next_attempt_at, 'infinity') >= coalesce(c.request_cursor - c_lag, '-infinity')
                               -- written out, as in the index, which a variable would not match
                               AND coalesce(r.offer_id, '00000000-0000-0000-0000-000000000000') = offer.offer_id
-                            ORDER BY r.next_attempt_at
+                            ORDER BY coalesce(r.next_attempt_at, 'infinity')
                             LIMIT free.n) AS t
                      ORDER BY t.next_attempt_at
                      LIMIT free.n)) AS due

@@ -74,7 +74,7 @@ BEGIN
      AND (EXISTS (SELECT FROM queue_offers other
                    WHERE other.country = q.country AND other.offer_id = q.offer_id AND other.ctid < q.ctid)
           OR NOT EXISTS (SELECT FROM active_trace_requests t
-                          WHERE t.target_country = q.country AND t.next_attempt_at IS NOT NULL AND t.priority = 0
+                          WHERE t.target_country = q.country AND coalesce(t.next_attempt_at, 'infinity') < 'infinity' AND t.priority = 0
                             AND coalesce(t.offer_id, '00000000-0000-0000-0000-000000000000') = q.offer_id));
   DELETE FROM process_heartbeats h
    WHERE h.seen_at < v_now - interval '1 day'
