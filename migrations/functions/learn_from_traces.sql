@@ -9,7 +9,7 @@
 -- Samples are pages that HTTP was enough for (or that went to the browser for another reason than the
 -- page: learnt_*, evidence) and that both modes saw; needed are pages that asked for a browser. http_timeout is neither:
 -- a slow origin is no property of the page.
-CREATE OR REPLACE FUNCTION learn_from_traces(p_lag interval DEFAULT '5 s', p_limit integer DEFAULT 5000)
+CREATE OR REPLACE FUNCTION learn_from_traces(p_lag interval DEFAULT '5 s', p_limit integer DEFAULT 50000)
 RETURNS TABLE (offer_name text, learnt text, forgot text, until timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp

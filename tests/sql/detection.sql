@@ -71,6 +71,12 @@ SELECT count(*) FROM learn_from_traces('0', 2);
 SELECT count(*) FROM learn_from_traces('0', 2);
 SELECT is(found('{traces,http_only}'), '8', 'and all in the end');
 SELECT is(found('{since}'), (:'before')::jsonb ->> 'since', 'since when stays');
+INSERT INTO trace_attempts (request_id, attempt, offer_id, ended_at, outcome, new_status, blame, mode_used, reason, http_ms)
+SELECT gen_random_uuid(), 1, o.id, clock_timestamp(), 'ok', 'completed', 'none', 'http_only', 'http_sufficient', 40
+  FROM offers o, generate_series(1, 20000) WHERE o.offer_name = 'other';
+SELECT learn();
+SELECT is(found('{traces,http_only}', 'other'), '20000', 'a snapshot''s ten seconds of a busy farm are counted in one call');
+UPDATE offers SET tracer_detection_result = NULL WHERE offer_name = 'other';
 
 -- What failed on its way teaches nothing, whatever mode it was in.
 SELECT tracer_detection_result AS before FROM offers WHERE offer_name = 'shop' \gset
