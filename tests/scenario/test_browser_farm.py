@@ -46,10 +46,12 @@ def test_a_killed_launcher_costs_one_try_and_the_child_that_had_it(db, worker, p
     running = worker()
     assert pool.ended(pool.request(page, options={"mode": "browser"}))["status"] == "completed"
     lost = [pid for pid in below(running.pid) if (status_of(pid) or {}).get("Name") == "tp-launcher"]
+    [profile] = {word.partition("=")[2] for pid in chromium(running) for word in words_of(pid) if word.startswith("--user-data-dir=")}
     tabs.Tabs.kill(None, [*lost, *chromium(running)])
     row = pool.ended(pool.request(page, options={"mode": "browser"}))
     assert (len(lost), row["status"], row["attempt"]) == (1, "completed", 2)
     assert "launcher" in running.wait_event("worker.retires")[0]["why"]
+    assert not os.path.exists(profile), "what the killed launcher could not remove, the next one has not removed"
     pool.nothing_held()
     assert db.value("SELECT max(consecutive_failures) FROM ip_rotation_pool") == 0
 

@@ -10,10 +10,10 @@
 
 #include "common/scope.h"
 #include "worker/browser/authorities.h"
+#include "worker/browser/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
@@ -39,56 +39,28 @@ struct instance {
     pid_t pid; /* and process group; 0: free */
     bool is_ending;
     int removals; /* of its profile, tried in vain since the group was empty */
-    char profile[64];
+    struct folder profile;
 };
 
 struct server {
     int socket, signals;
-    int refusal;          /* errno for every START; 0 */
-    char authorities[64]; /* folder of what Chromium is to trust beside its own list; "" */
+    int refusal;               /* errno for every START; 0 */
+    struct folder authorities; /* what Chromium is to trust beside its own list */
     struct instance instances[INSTANCES_MAX];
 };
 
-/* --- folders ----------------------------------------------------------------------------- */
-
-static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    (void)st;
-    (void)kind;
-    (void)at;
-    remove(path);
-    return 0;
-}
-
-/* False when something of it is left. */
-static bool remove_folder(const char *path)
-{
-    return nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS) == 0 && access(path, F_OK) != 0;
-}
-
-static bool make_folder(char *path, size_t size)
-{
-    static const char *const folders[] = {"/tmp", "/var/tmp"};
-
-    for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
-        snprintf(path, size, "%s/tracepool-browser-XXXXXX", folders[i]);
-        if (mkdtemp(path))
-            return true;
-    }
-    return false;
-}
-
-static bool make_profile(const struct server *s, char *path, size_t size)
-{
-    if (!make_folder(path, size))
-        return false;
-    if (!s->authorities[0] || authorities_show(s->authorities, path))
-        return true;
-    remove_folder(path);
-    return false;
-}
-
 /* --- one Chromium -------------------------------------------------------------------------------- */
+
+static bool make_profile(const struct server *s, struct folder *profile)
+{
+    folder_remove_abandoned();
+    if (!folder_make(profile))
+        return false;
+    if (!s->authorities.path[0] || authorities_show(s->authorities.path, profile->path))
+        return true;
+    folder_remove(profile);
+    return false;
+}
 
 static void kill_group(struct instance *at)
 {
@@ -216,15 +188,15 @@ static void serve_start(struct server *s, struct launcher_head *head, char *text
     pid_t pid = -EINVAL;
 
     head->failure = s->refusal ? s->refusal : at ? 0 : EAGAIN;
-    if (!head->failure && !make_profile(s, at->profile, sizeof(at->profile)))
+    if (!head->failure && !make_profile(s, &at->profile))
         head->failure = EACCES;
     if (head->failure)
         return answer(s, head, NULL);
-    snprintf(profile_word, sizeof(profile_word), "--user-data-dir=%s", at->profile);
+    snprintf(profile_word, sizeof(profile_word), "--user-data-dir=%s", at->profile.path);
     if (read_words(text, len, words, profile_word))
-        pid = start_chromium(words, at->profile, fds);
+        pid = start_chromium(words, at->profile.path, fds);
     if (pid < 0) {
-        remove_folder(at->profile);
+        folder_remove(&at->profile);
         head->failure = -pid;
         return answer(s, head, NULL);
     }
@@ -285,7 +257,7 @@ static bool clean_up(struct server *s)
             continue;
         if (!at->removals && (kill(-at->pid, SIGKILL) == 0 || errno != ESRCH))
             is_waiting = true;
-        else if (!remove_folder(at->profile) && ++at->removals < REMOVALS_MAX)
+        else if (!folder_remove(&at->profile) && ++at->removals < REMOVALS_MAX)
             is_waiting = true;
         else
             at->pid = 0;
@@ -304,7 +276,7 @@ static _Noreturn void leave(struct server *s)
             break;
         poll(NULL, 0, ENDING_POLL_MS);
     }
-    for (int i = 0; i < REMOVALS_MAX && s->authorities[0] && !remove_folder(s->authorities); i++)
+    for (int i = 0; i < REMOVALS_MAX && s->authorities.path[0] && !folder_remove(&s->authorities); i++)
         ;
     _exit(0);
 }
@@ -343,7 +315,7 @@ static int settle_down(int socket)
 /* Once for all Chromiums to come. */
 static void learn_authorities(struct server *s, struct str pem)
 {
-    if (!make_folder(s->authorities, sizeof(s->authorities)) || !authorities_make(s->authorities, pem))
+    if (!folder_make(&s->authorities) || !authorities_make(s->authorities.path, pem))
         s->refusal = ENOKEY;
 }
 
