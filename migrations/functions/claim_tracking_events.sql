@@ -10,6 +10,12 @@ RETURNS TABLE (id bigint, request_id uuid, event text, creative_id text, is_bill
                macro_formats text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
+-- As in claim_traces(): a planner that expects a small outbox would join what was chosen to all of it.
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET enable_seqscan = off
+SET jit = off
+SET plan_cache_mode = force_generic_plan
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -39,7 +45,7 @@ BEGIN
      SET state = 'sending', is_begun = false, claimed_by = p_worker, lease_until = v_now + p_lease_ms * interval '1 ms',
          updated_at = v_now
     FROM chosen
-   WHERE e.id = chosen.id AND e.state IN ('pending', 'waiting')
+   WHERE e.id = chosen.id   -- locked, so still open; said once more, it would lead the planner to the index of all that is open
   RETURNING e.id, e.request_id, e.event, e.creative_id, e.is_billing, e.attempts, e.url_template, e.url, e.macros, e.params,
             e.is_logged, chosen.macro_mode, array_to_string(chosen.macro_formats, ' ');
 END $$;

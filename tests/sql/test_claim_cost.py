@@ -99,3 +99,26 @@ def test_tracking_statements_planned_on_an_empty_table_read_by_key_on_a_full_one
            " FROM generate_series(1, 20000) AS i")
     for statement in statements:
         assert buffers(me, statement, items) < 100
+
+
+@pytest.mark.parametrize("knows", ["nothing", "an-empty-outbox", "a-small-outbox"])
+def test_a_claim_of_tracking_reads_as_much_as_it_takes(session, stock, knows):
+    me = stock(ips=1, requests=0)
+    fill = ("INSERT INTO tracking_events (request_id, ad_view_id, event, ord, is_billing, url_template, dedup_key, mode, state, due_at)"
+            " SELECT gen_random_uuid(), gen_random_uuid(), 'impression', 0, true, 'https://ads.example/', gen_random_uuid()::text::bytea, 'fire', 'pending',"
+            "        now() - interval '10 min' + i * interval '1 ms' FROM generate_series(1, %s) AS i")
+    claim = "SELECT * FROM claim_tracking_events(10, 'w1', 60000)"
+    me.run(fill, 300)
+    if knows == "an-empty-outbox":
+        me.run("UPDATE tracking_events SET state = 'tracked'")
+    if knows != "nothing":
+        me.run("VACUUM ANALYZE tracking_events")
+    for _ in range(6):   # the plan that it keeps
+        me.all(claim)
+    me.run(fill, 30000)
+    me.all(claim)
+    assert buffers(me, claim) < 300
+    again = session()
+    for _ in range(6):
+        again.all(claim)
+    assert buffers(again, claim) < 300
