@@ -7,7 +7,9 @@ AS $$
   WITH skipped AS (
     UPDATE tracking_events e
        SET state = 'skipped', reason = 'no impression was tracked', updated_at = clock_timestamp()
-     WHERE e.ad_view_id = ANY (p_views) AND e.mode = 'fire' AND e.ord > 0 AND e.state IN ('pending', 'waiting')
+     WHERE e.ad_view_id = ANY (p_views) AND e.mode = 'fire' AND e.ord > 0
+       -- pending and waiting; so written, it does not lead the planner to the index of all that is open
+       AND e.state NOT IN ('sending', 'tracked', 'failed', 'unknown', 'blocked', 'expired', 'skipped')
        AND NOT impression_was_tracked(e.ad_view_id)
        AND NOT EXISTS (SELECT
                          FROM tracking_events i

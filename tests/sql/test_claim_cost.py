@@ -101,24 +101,56 @@ def test_tracking_statements_planned_on_an_empty_table_read_by_key_on_a_full_one
         assert buffers(me, statement, items) < 100
 
 
+# So many views, each with an impression and so many events that follow it.
+OUTBOX = ("INSERT INTO tracking_events (request_id, ad_view_id, event, ord, is_billing, url_template, dedup_key, mode, state, due_at)"
+          " SELECT gen_random_uuid(), md5('view ' || v)::uuid, 'event ' || o, o * 25, o = 0, 'https://ads.example/', gen_random_uuid()::text::bytea,"
+          "        'fire', 'pending', now() - interval '10 min' + v * interval '1 ms' FROM generate_series(1, %s) AS v, generate_series(0, %s) AS o")
+
+
 @pytest.mark.parametrize("knows", ["nothing", "an-empty-outbox", "a-small-outbox"])
 def test_a_claim_of_tracking_reads_as_much_as_it_takes(session, stock, knows):
     me = stock(ips=1, requests=0)
-    fill = ("INSERT INTO tracking_events (request_id, ad_view_id, event, ord, is_billing, url_template, dedup_key, mode, state, due_at)"
-            " SELECT gen_random_uuid(), gen_random_uuid(), 'impression', 0, true, 'https://ads.example/', gen_random_uuid()::text::bytea, 'fire', 'pending',"
-            "        now() - interval '10 min' + i * interval '1 ms' FROM generate_series(1, %s) AS i")
     claim = "SELECT * FROM claim_tracking_events(10, 'w1', 60000)"
-    me.run(fill, 300)
+    me.run(OUTBOX, 300, 0)
     if knows == "an-empty-outbox":
         me.run("UPDATE tracking_events SET state = 'tracked'")
     if knows != "nothing":
         me.run("VACUUM ANALYZE tracking_events")
     for _ in range(6):   # the plan that it keeps
         me.all(claim)
-    me.run(fill, 30000)
+    me.run(OUTBOX, 30000, 0)
     me.all(claim)
     assert buffers(me, claim) < 300
     again = session()
     for _ in range(6):
         again.all(claim)
     assert buffers(again, claim) < 300
+
+
+def test_the_end_of_one_ad_view_reads_no_other(session, stock):
+    me = stock(ips=1, requests=0)
+    me.run(OUTBOX, 100, 3)
+    me.run("UPDATE tracking_events SET state = 'tracked'")
+    me.run("VACUUM ANALYZE tracking_events")   # to the planner, nothing is open
+    me.run(OUTBOX.replace("'view '", "'later view '"), 10000, 3)
+    one = "SELECT skip_unseen_views(ARRAY[md5('later view ' || %s)::uuid])"
+    me.all(one, 1)
+    me.run("UPDATE tracking_events SET state = 'failed' WHERE ad_view_id = md5('later view 2')::uuid AND ord = 0")
+    assert buffers(me, one, 2) < 200
+    assert me.one("SELECT count(*) FROM tracking_events WHERE state = 'skipped'") == 3
+    me.run("UPDATE tracking_events SET state = 'failed' WHERE ad_view_id = md5('later view 3')::uuid AND ord = 0")
+    assert buffers(me, "SELECT recover_tracking_events()") < 6 * 40000   # once for each view, not for each of its events
+    assert me.one("SELECT count(*) FROM tracking_events WHERE state = 'skipped'") == 6
+
+
+def test_one_at_a_time_recovers_tracking(session, stock):
+    """All children of a farm ask for it every few seconds: it is no use to do it twice at once, and none waits for another."""
+    me = stock(ips=1, requests=0)
+    me.run(OUTBOX, 1, 3)
+    me.run("UPDATE tracking_events SET expires_at = now() - interval '1 s'")
+    first, second = session(autocommit=False), session()
+    assert first.one("SELECT recover_tracking_events()") == 4
+    second.run("SET statement_timeout = '10s'")
+    assert second.one("SELECT recover_tracking_events()") == 0
+    first.run("COMMIT")
+    assert second.one("SELECT count(*) FROM tracking_events WHERE state = 'expired'") == 4
