@@ -99,12 +99,12 @@ def figures(stand, cursor):
 
 
 def rescues(stand, cursor, faults):
-    """From the death of a worker's child to the moment its requests are claimable again."""
+    """From the death of a worker's child to the moment its requests are claimable again; not of one that was given up before, for its silence."""
     killed = {entry["pid"]: entry["at"] for entry in ledger.read(stand.folder, "signal") if entry["signum"] == 9}
     away = spans(faults, "database")
     cursor.execute("SELECT split_part(worker, '.', -2)::integer, extract(epoch FROM max(ended_at)) FROM trace_attempts "
                    "WHERE error = 'worker_died' GROUP BY worker")
-    rescued = [(killed[pid], float(ended)) for pid, ended in cursor.fetchall() if pid in killed]
+    rescued = [(killed[pid], float(ended)) for pid, ended in cursor.fetchall() if pid in killed and ended >= killed[pid]]
     for name, is_meanwhile in (("rescued", False), ("rescued, the database being at fault, too", True)):
         times = sorted(ended - died for died, ended in rescued if overlaps(died, ended, away) == is_meanwhile)
         if times:
