@@ -3,8 +3,9 @@
  *
  * The worker child talks to it over a socket pair: "start" answers with the two ends of the debugging pipe
  * (SCM_RIGHTS) and the process group; "kill" ends that group. When the child is gone (end of file), the
- * launcher kills what it started, removes its profile folders and ends: no process is left behind. Started
- * by root, it first becomes the user that it is told (Chromium refuses root with its sandbox on).
+ * launcher kills what it started, removes its profile folders and ends: no process is left behind. Folders of
+ * one that was killed go with the next start (folder.h). Started by root, it first becomes the user that it
+ * is told (Chromium refuses root with its sandbox on).
  */
 #ifndef TRACEPOOL_WORKER_BROWSER_LAUNCHER_H
 #define TRACEPOOL_WORKER_BROWSER_LAUNCHER_H
