@@ -130,9 +130,10 @@ static void note_claim(struct claims *c, int rows)
 static void note_around(struct claims *c, int rows, int64_t took_ms)
 {
     c->is_short = rows < c->asked;
-    if (!c->batch[0])
+    if (!c->batch[0]) {
         c->wants_claim = true;
-    c->around_turns.wants_full = c->is_short;
+        c->around_turns.wants_full = c->is_short;
+    }
     if (!c->is_short)
         return;
     turns_rest(&c->turns, c->conf->worker_gather_ms);

@@ -245,6 +245,7 @@ static void a_batch_goes_around_a_busy_browser_too(void **state)
     expect_claim_around(10, true);
     assert_string_equal(asked_batch, "b1");
     answer(0);
+    assert_false(claims.around_turns.wants_full); /* its bounds made it short, not a cursor */
 }
 
 static void a_short_claim_is_followed_by_a_look_everywhere_and_then_by_rest(void **state)
