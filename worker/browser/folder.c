@@ -43,7 +43,10 @@ static bool hold(struct folder *f, const char *path)
     return false;
 }
 
-/* It gets its name when it is held: before that, it would look like an abandoned one. */
+/*
+ * It gets its name when it is held: before that, it would look like an abandoned one. Who is killed between
+ * mkdtemp() and rename() leaves an empty folder of the other name.
+ */
 static bool make_below(struct folder *f, const char *base)
 {
     char unnamed[sizeof(f->path)];
